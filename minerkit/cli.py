@@ -1,0 +1,237 @@
+"""The command line: results go to stdout, progress to stderr, heavy imports wait until they are needed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from minerkit.errors import AuditError, MinerkitError
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+)
+
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", "-r", help="A shipped recipe's name, or a recipe file.")
+]
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="key.sub=value; may be repeated.")]
+InputOption = Annotated[
+    str | None, typer.Option("--input", help="Read this file, folder or glob, not the source.")
+]
+SampleOption = Annotated[bool, typer.Option("--sample", help="Use the recipe's bundled corpus; no network.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder; default runs/<name>.")]
+LimitOption = Annotated[int | None, typer.Option("--limit", help="Read only the first rows.")]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where models run.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+def main() -> None:
+    """Run the command line; print errors a user can mend as one line each."""
+    try:
+        app()
+    except MinerkitError as error:
+        print(f"minerkit: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("minerkit: stopped; the same command goes on from the last finished stage", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+@app.callback()
+def _about() -> None:
+    """Turn a raw corpus into leak-free hard negatives, one recipe file at a time.
+
+    Start with: minerkit mine --recipe gooaq --sample
+    """
+
+
+@app.command("ls", epilog="Example: minerkit ls")
+def list_recipes(as_json: JsonOption = False) -> None:
+    """List the shipped recipes."""
+    from minerkit.recipes import load_recipe, names
+
+    rows = []
+    for name in names():
+        recipe = load_recipe(name)
+        language = recipe.language if isinstance(recipe.language, str) else ", ".join(recipe.language)
+        source = f"hub:{recipe.source.hub}" if recipe.source.hub else str(recipe.source.path)
+        sample = "yes" if recipe.sample else "no"
+        rows.append(
+            {
+                "name": name,
+                "language": language,
+                "license": recipe.license,
+                "source": source,
+                "sample": sample,
+            }
+        )
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    table = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    for row in table:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@app.command(epilog="Example: minerkit show -r gooaq --set mine.negatives=4")
+def show(
+    recipe: RecipeOption = "",
+    set_: SetOption = None,
+    sample: SampleOption = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors.")
+    ] = False,
+) -> None:
+    """Print a recipe as it resolves, every default filled in."""
+    from minerkit.recipe import Recipe
+    from minerkit.recipes import recipe_yaml
+
+    if schema:
+        typer.echo(json.dumps(Recipe.model_json_schema(), indent=1))
+    else:
+        typer.echo(recipe_yaml(_recipe(recipe, set_, None, sample, None)), nl=False)
+
+
+@app.command(epilog="Example: minerkit validate -r my-corpus.yaml")
+def validate(recipe: RecipeOption, set_: SetOption = None) -> None:
+    """Check a recipe; all faults are listed together."""
+    found = _recipe(recipe, set_, None, False, None)
+    typer.echo(f"{recipe}: recipe {found.name!r} is valid")
+
+
+@app.command(epilog="Example: minerkit cp gooaq my-corpus.yaml")
+def cp(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, or a recipe file.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
+) -> None:
+    """Copy a recipe to a file of your own, to start from."""
+    from minerkit.recipes import copy_recipe
+
+    copy_recipe(recipe, file)
+    typer.echo(f"{file}: edit it, then run `minerkit mine -r {file}`")
+
+
+@app.command(epilog="Example: minerkit ingest -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
+def ingest(
+    recipe: RecipeOption,
+    input_: InputOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Turn raw rows into queries, corpus, qrels and pairs."""
+    from minerkit import pipeline
+    from minerkit.progress import Reporter
+
+    spec = _recipe(recipe, set_, input_, sample, limit)
+    run = pipeline.ingest(spec, out or Path("runs") / spec.name, Reporter(quiet))
+    counts = {name: len(run.read(f"{name}.parquet")) for name in ("queries", "corpus", "qrels", "pairs")}
+    typer.echo(f"{run.folder}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+
+
+@app.command(epilog="Example: minerkit mine -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
+def mine(
+    recipe: RecipeOption,
+    input_: InputOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Mine hard negatives: raw rows in, train.parquet and dev.parquet out."""
+    from minerkit import pipeline
+    from minerkit.progress import Reporter
+
+    spec = _recipe(recipe, set_, input_, sample, limit)
+    run = pipeline.mine(spec, out or Path("runs") / spec.name, device, Reporter(quiet))
+    _print_run(run.folder, "json" if as_json else "text")
+
+
+@app.command(epilog="Example: minerkit stats runs/gooaq --format card")
+def stats(
+    data: Annotated[
+        str, typer.Argument(metavar="RUN|FILE.parquet|HUB-ID", help="A run, a file or a Hub data set.")
+    ],
+    format_: Annotated[Literal["card", "json", "text"], typer.Option("--format")] = "text",
+    rows: Annotated[str, typer.Option(help="Count the first so many rows, or `all`.")] = "1000",
+    split: Annotated[str, typer.Option(help="The split of a run or Hub data set.")] = "train",
+) -> None:
+    """Show the tables a model card shows, of a run, a Parquet file or a Hub data set."""
+    from minerkit.stats import card, dataset_stats
+
+    if rows != "all" and not (rows.isdigit() and int(rows)):
+        raise typer.BadParameter("--rows takes a number of rows, or all")
+    if Path(data).is_dir() and format_ != "card":
+        _print_run(Path(data), format_)
+        return
+    found = dataset_stats(_dataset(data, split), None if rows == "all" else int(rows))
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if format_ == "json" else card(found))
+
+
+@app.command(epilog="Example: minerkit audit runs/gooaq")
+def audit(run: RunArgument) -> None:
+    """Check every promise a run makes; exit 1 and name the rows where one is broken."""
+    from minerkit.pipeline import audit_run
+
+    breaches = audit_run(run)
+    for breach in breaches:
+        typer.echo(f"BREACH {breach.check}: {breach.rows:,} rows: {breach.examples}")
+    if breaches:
+        raise AuditError(
+            f"{run} breaks {len(breaches)} of its promises; run `minerkit mine` again, or report it"
+        )
+    typer.echo(f"{run}: clean")
+
+
+def _recipe(name: str, set_: list[str] | None, input_: str | None, sample: bool, limit: int | None) -> Any:
+    from minerkit.recipes import load_recipe, parse_override
+
+    if not name:
+        raise typer.BadParameter("name a recipe: --recipe gooaq")
+    if input_ is not None and sample:
+        raise typer.BadParameter("--input and --sample exclude each other")
+    overrides: dict[str, Any] = {}
+    if input_ is not None:
+        overrides |= {"source.hub": None, "source.path": input_, "source.limit": None}
+    overrides |= dict(parse_override(text) for text in set_ or [])
+    if limit is not None:
+        overrides["source.limit"] = limit
+    return load_recipe(name, overrides, sample)
+
+
+def _print_run(folder: Path, format_: str) -> None:
+    from rich.console import Console
+
+    from minerkit.artefacts import load
+    from minerkit.summary import render
+
+    found = json.loads((load(folder).folder / "stats.json").read_text())
+    if format_ == "json":
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        Console(highlight=False, soft_wrap=True).print(render(found, str(folder)))
+
+
+def _dataset(data: str, split: str) -> Any:
+    from minerkit import sources
+    from minerkit.artefacts import load
+
+    if Path(data).is_dir():
+        return load(data).read(f"{split}.parquet")
+    return sources.dataset(data, split)

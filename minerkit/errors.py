@@ -1,0 +1,48 @@
+"""Everything minerkit raises on purpose; the command line prints each as one line.
+
+MinerkitError                exit code 1: the user can mend it
+├── RecipeError              a recipe that does not validate, or no such recipe
+├── SourceError              raw input that is missing, unreadable or unusable
+├── EncoderError             a model that cannot be loaded or does not fit
+├── MissingExtraError        an optional package is not installed
+└── RunError                 a run folder that is missing, locked or damaged
+    └── AuditError           a run that breaks an invariant
+"""
+
+__all__ = [
+    "AuditError",
+    "EncoderError",
+    "MinerkitError",
+    "MissingExtraError",
+    "RecipeError",
+    "RunError",
+    "SourceError",
+]
+
+
+class MinerkitError(Exception):
+    """Base of all errors a user can mend: says what, where and what to do."""
+
+
+class RecipeError(MinerkitError):
+    """A recipe is unknown or has faults; all faults are listed together."""
+
+
+class SourceError(MinerkitError):
+    """The raw input is missing, unreadable or cannot be used."""
+
+
+class EncoderError(MinerkitError):
+    """An encoder cannot be loaded, or gives embeddings that cannot be used."""
+
+
+class MissingExtraError(MinerkitError):
+    """An optional package is needed; the message holds the install command."""
+
+
+class RunError(MinerkitError):
+    """A run folder is missing, in use by another process, or damaged."""
+
+
+class AuditError(RunError):
+    """A run breaks at least one invariant."""

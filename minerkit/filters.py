@@ -1,0 +1,94 @@
+"""The rules that decide which candidates may become negatives, as thresholds on stored scores."""
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from minerkit.recipe import Mine
+
+__all__ = ["BACKFILLABLE", "filter_false_negatives", "thresholds", "window"]
+
+Score = TypeVar("Score", pl.Expr, npt.NDArray[np.float64])
+#: Reasons that make a document too easy, not suspicious: such documents may fill up a short query.
+BACKFILLABLE = ["min_score", "rank_range"]
+
+
+def thresholds(positive: Score, rules: Mine) -> dict[str, Score]:
+    """Give the highest score at which each false-negative rule still lets a document through.
+
+    Args:
+        positive: The smallest score among each query's positives, float64.
+        rules: The recipe's `mine` section.
+
+    Returns:
+        Rule name to threshold. The margins are MarginPos and PercPos of NV-Retriever (Moreira et al. 2024,
+        section 3.1), the latter below the positive for negative scores too.
+    """
+    found = {}
+    if rules.absolute_margin is not None:
+        found["absolute_margin"] = positive - rules.absolute_margin
+    if rules.relative_margin is not None:
+        found["relative_margin"] = positive - abs(positive) * rules.relative_margin
+    if rules.max_score is not None:
+        found["max_score"] = positive * 0.0 + rules.max_score
+    return found
+
+
+def window(rules: Mine, most_positives: int) -> int | None:
+    """Give the places of the full ranking that `range_max` looks at.
+
+    Args:
+        rules: The recipe's `mine` section.
+        most_positives: The largest number of positives of any query.
+
+    Returns:
+        range_max plus room for the positives, which hold places too; None without a range. This is how
+        `sentence_transformers.util.mine_hard_negatives` counts, and it leaves every query range_max places
+        or a few more.
+    """
+    return None if rules.range_max is None else rules.range_max + most_positives
+
+
+def filter_false_negatives(candidates: pl.DataFrame, excluded: pl.DataFrame, rules: Mine) -> pl.DataFrame:
+    """Say of every unjudged candidate whether it may be a negative, and if not, why.
+
+    Args:
+        candidates: The candidates artefact of one split, positives (relevance above 0) among them.
+        excluded: query_id, doc_id, reason: pairs that are never negatives.
+        rules: The recipe's `mine` section.
+
+    Returns:
+        The unjudged rows with pos_score and reason, best first within a query; reason is null for eligible
+        candidates. The first reason that holds is given: an exclusion, a margin, max_score, min_score,
+        rank_range.
+    """
+    positive = pl.col("relevance") > 0
+    per_query = candidates.filter(positive).group_by("query_id")
+    reference = per_query.agg(pl.col("score").min().alias("pos_score"), pl.len().alias("count"))
+    places = window(rules, int(reference["count"].to_numpy().max(initial=0)))
+    score, pos = pl.col("score").cast(pl.Float64), pl.col("pos_score").cast(pl.Float64)
+    reason = pl.col("reason")
+    for name, highest in thresholds(pos, rules).items():
+        reason = pl.coalesce(reason, pl.when(score > highest).then(pl.lit(name)))
+    if rules.min_score is not None:
+        reason = pl.coalesce(reason, pl.when(score < rules.min_score).then(pl.lit("min_score")))
+    if places is not None:
+        # A candidate without a rank was found below every ranked one.
+        outside = (pl.col("rank") + pl.col("above") > places).fill_null(True)
+        reason = pl.coalesce(reason, pl.when(outside).then(pl.lit("rank_range")))
+    ordered = candidates.sort(
+        ["query_id", "score", "relevance", "doc_id"], descending=[False, True, True, False]
+    ).with_columns(above=positive.cast(pl.Int32).cum_sum().over("query_id"))
+    return (
+        ordered.filter(pl.col("relevance") == 0)
+        .join(reference.select("query_id", "pos_score"), on="query_id", maintain_order="left")
+        .join(
+            excluded.select("query_id", "doc_id", "reason"),
+            on=["query_id", "doc_id"],
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(reason.alias("reason"))
+    )

@@ -1,0 +1,62 @@
+"""The manifest: what went in, what came out, and with which versions, seeds and timings."""
+
+import importlib.metadata
+import json
+import platform
+from typing import Any
+
+from minerkit.artefacts import Run
+from minerkit.files import replacing, sha256
+from minerkit.recipe import Recipe
+
+__all__ = ["write_manifest"]
+
+STAGES = ("ingest", "search", "select", "format", "finish")
+PACKAGES = (
+    "minerkit",
+    "torch",
+    "sentence-transformers",
+    "transformers",
+    "polars",
+    "pyarrow",
+    "numpy",
+    "rensa",
+)
+
+
+def write_manifest(run: Run, recipe: Recipe) -> None:
+    """Write manifest.json, the last file of a run.
+
+    Args:
+        run: A run whose stages are done.
+        recipe: The recipe it was made from.
+    """
+    markers: dict[str, Any] = {stage: run.marker(stage) or {} for stage in STAGES}
+    search = markers["search"]["facts"]
+    outputs = {
+        name: sha256(run.folder / name)
+        for marker in markers.values()
+        for name in marker["outputs"]
+        if not name.startswith(".")
+    }
+    manifest = {
+        "recipe": recipe.name,
+        "inputs": markers["ingest"]["facts"]["inputs"],
+        "rows": {name: markers["ingest"]["facts"][name] for name in ("rows", "pairs")},
+        "outputs": dict(sorted(outputs.items())),
+        "encoder": {"model": recipe.encoder.model, **search["encoder"], "note": search["note"]},
+        "search": search["search"],
+        "retrieval": search["retrieval"],
+        "seeds": {"split": recipe.split.seed, "mine": recipe.mine.seed},
+        "seconds": {stage: marker["seconds"] for stage, marker in markers.items()},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+    }
+    with replacing(run.folder / "manifest.json") as stream:
+        stream.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

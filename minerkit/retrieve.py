@@ -1,0 +1,198 @@
+"""Candidates for every query: the best documents, and below them as many eligible ones as are wanted."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from minerkit import schema
+from minerkit.cache import Vectors
+from minerkit.filters import BACKFILLABLE, filter_false_negatives, thresholds, window
+from minerkit.recipe import Mine
+from minerkit.search import Hits, Pairs, pair_scores, top
+
+__all__ = ["Collection", "hit_rates", "retrieve"]
+
+IntArray = npt.NDArray[np.int64]
+CHUNK = 16384
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Queries and documents with their vectors; `doc_ids` ascend, so that ties rank by id."""
+
+    query_ids: pl.Series
+    queries: Vectors
+    doc_ids: pl.Series
+    documents: Vectors
+
+    def positions(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Give rows (query_id, doc_id, ...) by position; rows of other splits are left out."""
+        queries = pl.DataFrame({"query_id": self.query_ids, "q": np.arange(len(self.query_ids))})
+        documents = pl.DataFrame({"doc_id": self.doc_ids, "d": np.arange(len(self.doc_ids))})
+        found = pairs.join(queries, on="query_id").join(documents, on="doc_id").drop("query_id", "doc_id")
+        return found.rename({"q": "query_id", "d": "doc_id"}).sort("query_id", "doc_id")
+
+    def scores(self, pairs: Pairs) -> npt.NDArray[np.float32]:
+        """Score pairs one by one."""
+        parts = [np.empty(0, np.float32)]
+        for start in range(0, len(pairs.queries), CHUNK):
+            part = slice(start, start + CHUNK)
+            queries = self.queries.subset(pairs.queries[part])
+            documents = self.documents.subset(pairs.documents[part])
+            parts.append(pair_scores(queries.take(0, CHUNK), documents.take(0, CHUNK)[:, None, :])[:, 0])
+        return np.concatenate(parts)
+
+
+def retrieve(
+    collection: Collection,
+    qrels: pl.DataFrame,
+    excluded: pl.DataFrame,
+    rules: Mine,
+    wanted: IntArray,
+    device: str = "cpu",
+    progress: Callable[[int], object] = id,
+) -> pl.DataFrame:
+    """Search the candidates of every query.
+
+    Each query gets its positives, its `keep` best other documents, and then as many eligible documents as
+    are wanted, however far down they are: queries that the rules leave short are searched again, within the
+    rank range where there is one, then below their own ceiling.
+
+    Args:
+        collection: n queries and the documents they are searched in.
+        qrels: query_id, doc_id, relevance: every query has a positive among the documents.
+        excluded: query_id, doc_id, reason: documents that are never a query's negative.
+        rules: The recipe's `mine` section.
+        wanted: int64 of shape (n,): eligible documents each query should get.
+        device: A torch device.
+        progress: Called with the number of queries done, each time some are.
+
+    Returns:
+        The candidates artefact. Rank counts the query's places with its positives taken out, from 1; it is
+        null for documents found by a search below the ceiling, and for positives below all ranked ones.
+    """
+    judged = collection.positions(qrels)
+    relevant = judged.filter(pl.col("relevance") > 0)
+    shut = collection.positions(excluded)
+    positives, blocked = _pairs([relevant]), _pairs([relevant, shut])
+    scored = relevant.with_columns(
+        pl.Series("score", collection.scores(positives)), pl.lit(None, dtype=pl.Int64).alias("rank")
+    )
+
+    def search(
+        rows: IntArray, k: int, without: Pairs, ceilings: npt.NDArray[np.float64] | None = None
+    ) -> Hits:
+        queries = collection.queries.subset(rows)
+        report = progress if len(rows) == len(collection.queries) else id
+        return top(queries, collection.documents, k, without.only(rows), ceilings, device, report)
+
+    def short(*fillable: str) -> IntArray:
+        """Find the queries with fewer usable candidates than wanted."""
+        usable = filter_false_negatives(found, shut, rules).filter(
+            pl.col("reason").is_null() | pl.col("reason").is_in(fillable)
+        )
+        have = np.bincount(usable["query_id"].to_numpy(), minlength=len(wanted))
+        return np.flatnonzero(have < wanted)
+
+    everyone = np.arange(len(collection.queries))
+    found = _ranked([scored, _frame(everyone, search(everyone, rules.keep, positives))])
+    places = window(rules, int(relevant["query_id"].value_counts()["count"].max()))  # type: ignore[arg-type]
+    if places is not None and places > rules.keep and len(rows := short()):
+        found = _usable(found, _frame(rows, search(rows, places, positives)), shut, rules)
+    if places is None or rules.shortfall == "backfill":
+        rows = short(*BACKFILLABLE)
+        reference = scored.group_by("query_id").agg(pl.col("score").min()).sort("query_id")["score"]
+        ceilings = _ceilings(reference.to_numpy().astype(np.float64), rules)
+        sizes = 2 ** np.ceil(np.log2(wanted[rows])).astype(np.int64)  # few sizes, so few searches
+        for size in np.unique(sizes):
+            part = rows[sizes == size]
+            hits = _frame(part, search(part, int(size), blocked, ceilings[part]))
+            found = pl.concat(
+                [found, hits.with_columns(pl.lit(None, dtype=pl.Int64).alias("rank"))], how="diagonal_relaxed"
+            )
+    found = found.unique(["query_id", "doc_id"], keep="first", maintain_order=True)
+    found = found.sort(["query_id", "score", "doc_id"], descending=[False, True, False])
+    return schema.fit(
+        "candidates",
+        found.with_columns(
+            collection.query_ids.gather(found["query_id"]).alias("query_id"),
+            collection.doc_ids.gather(found["doc_id"]).alias("doc_id"),
+            pl.lit("dense").alias("source"),
+        ),
+    )
+
+
+def hit_rates(
+    collection: Collection, qrels: pl.DataFrame, depth: int = 100, device: str = "cpu"
+) -> dict[str, float]:
+    """Measure how well the encoder finds positives among all documents.
+
+    Args:
+        collection: Some queries, and all documents.
+        qrels: query_id, doc_id, relevance.
+        depth: How many documents are retrieved per query.
+        device: A torch device.
+
+    Returns:
+        accuracy@1, @10 and @depth (a positive is among the first so many) and mrr@10, each in 0..1.
+    """
+    none = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
+    hits = top(collection.queries, collection.documents, depth, none, None, device)
+    relevant = collection.positions(qrels).filter(pl.col("relevance") > 0)
+    retrieved = _frame(np.arange(len(hits.documents)), hits).join(
+        relevant, on=["query_id", "doc_id"], how="semi"
+    )
+    first = np.full(len(collection.queries), np.inf)
+    best = retrieved.group_by("query_id").agg(pl.col("rank").min())
+    first[best["query_id"].to_numpy()] = best["rank"].to_numpy()
+    rates = {f"accuracy@{k}": float((first <= k).mean()) for k in (1, 10, depth)}
+    return {**rates, "mrr@10": float(np.where(first <= 10, 1 / first, 0).mean())}
+
+
+def _pairs(frames: Sequence[pl.DataFrame]) -> Pairs:
+    both = pl.concat([frame.select("query_id", "doc_id") for frame in frames])
+    return Pairs.of(both["query_id"].to_numpy(), both["doc_id"].to_numpy())
+
+
+def _ceilings(reference: npt.NDArray[np.float64], rules: Mine) -> npt.NDArray[np.float64]:
+    ceilings = np.full(len(reference), np.inf)
+    for highest in thresholds(reference, rules).values():
+        ceilings = np.minimum(ceilings, highest)
+    return ceilings
+
+
+def _frame(rows: IntArray, hits: Hits) -> pl.DataFrame:
+    """List hits as unjudged candidates, by position."""
+    k = hits.documents.shape[1]
+    frame = pl.DataFrame(
+        {
+            "query_id": np.repeat(rows, k),
+            "doc_id": hits.documents.ravel(),
+            "relevance": np.zeros(len(rows) * k, np.int32),
+            "rank": np.tile(np.arange(1, k + 1), len(rows)),
+            "score": hits.scores.ravel(),
+        }
+    )
+    return frame.filter(pl.col("doc_id") >= 0)
+
+
+def _ranked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put positives among the candidates, and give each the rank it would have among them."""
+    found = pl.concat([frame.select("query_id", "doc_id", "relevance", "rank", "score") for frame in frames])
+    found = found.sort(["query_id", "score", "relevance", "doc_id"], descending=[False, True, True, False])
+    before = pl.col("rank").is_not_null().cum_sum().over("query_id")
+    ranked = pl.col("rank").is_not_null().sum().over("query_id")
+    place = pl.when(before < ranked).then(before + 1)
+    return found.with_columns(pl.coalesce("rank", place).cast(pl.Int64))
+
+
+def _usable(found: pl.DataFrame, deeper: pl.DataFrame, shut: pl.DataFrame, rules: Mine) -> pl.DataFrame:
+    """Add what a deeper search found and the rules accept."""
+    both = pl.concat([found, deeper]).unique(["query_id", "doc_id"], keep="first", maintain_order=True)
+    accepted = filter_false_negatives(both, shut, rules).filter(pl.col("reason").is_null())
+    return pl.concat([found, deeper.join(accepted, on=["query_id", "doc_id"], how="semi")]).unique(
+        ["query_id", "doc_id"], keep="first", maintain_order=True
+    )

@@ -1,0 +1,118 @@
+"""Draw each query's negatives from its judged candidates, and account for every query."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from minerkit import schema
+from minerkit.filters import BACKFILLABLE
+from minerkit.recipe import Mine
+from minerkit.text import scattered
+
+__all__ = ["pool_sizes", "sample_negatives"]
+
+IntArray = npt.NDArray[np.int64]
+
+
+def pool_sizes(positives: IntArray, rules: Mine) -> IntArray:
+    """Say how many eligible candidates each query needs for its negatives to be drawn.
+
+    Args:
+        positives: int64 of shape (n,): positives of each query.
+        rules: The recipe's `mine` section.
+
+    Returns:
+        int64 of shape (n,): for `top`, the negatives and those skipped; for `random`, the whole range.
+    """
+    wanted = _at_most(positives, rules) + rules.range_min
+    return wanted if rules.strategy == "top" else np.maximum(rules.range_max or rules.keep, wanted)
+
+
+def sample_negatives(
+    judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Choose negatives.
+
+    Args:
+        judged: The judged artefact, best first within each query.
+        positives: query_id, positives: how many positives each query has, in the order of the queries.
+        rules: The recipe's `mine` section.
+
+    Returns:
+        The negatives artefact, hardest first within each query; and an account of every query: query_id,
+        found, wanted, dropped. With `drop` and `backfill`, a query that cannot be filled is dropped.
+    """
+    most = positives.with_columns(wanted=pl.Series(_at_most(positives["positives"].to_numpy(), rules)))
+    chosen = _first(_pool(judged, most, rules)).with_columns(fill=pl.lit("mined"))
+    if rules.shortfall == "backfill":
+        easier = judged.filter(pl.col("reason").is_in(BACKFILLABLE))
+        easier = easier.join(most, on="query_id", maintain_order="left").with_columns(fill=pl.lit("backfill"))
+        chosen = pl.concat([chosen, easier], how="diagonal").sort("query_id", maintain_order=True)
+        chosen = _first(chosen)
+    found = chosen.group_by("query_id").agg(pl.len().cast(pl.Int64).alias("found"))
+    accounts = most.join(found, on="query_id", how="left", maintain_order="left").with_columns(
+        pl.col("found").fill_null(0)
+    )
+    short = pl.col("found") < pl.col("wanted")
+    accounts = accounts.with_columns(dropped=short & pl.lit(rules.shortfall != "keep"))
+    kept = accounts.filter(~pl.col("dropped"))
+    exact = kept.select("query_id", wanted=pl.Series(_exactly(kept["positives"].to_numpy(), rules)))
+    chosen = _first(chosen.drop("wanted").join(exact, on="query_id", maintain_order="left"))
+    chosen = chosen.sort(["query_id", "score", "doc_id"], descending=[False, True, False])
+    return schema.fit("negatives", chosen), accounts.select("query_id", "found", "wanted", "dropped")
+
+
+def _at_most(positives: IntArray, rules: Mine) -> IntArray:
+    """Bound the negatives of each query from above."""
+    if rules.positive_ratio is None:
+        return np.full(len(positives), rules.negatives, np.int64)
+    return np.ceil(np.round(positives * _per_positive(rules), 6)).astype(np.int64)
+
+
+def _exactly(positives: IntArray, rules: Mine) -> IntArray:
+    """Make the ratio exact: what is not whole in one query's share of negatives goes to the next query."""
+    if rules.positive_ratio is None:
+        return _at_most(positives, rules)
+    totals = np.floor(np.round(np.cumsum(positives) * _per_positive(rules), 6) + 0.5)
+    return np.asarray(np.diff(totals.astype(np.int64), prepend=0), dtype=np.int64)
+
+
+def _per_positive(rules: Mine) -> float:
+    ratio = rules.positive_ratio or 1.0
+    return (1 - ratio) / ratio
+
+
+def _pool(judged: pl.DataFrame, most: pl.DataFrame, rules: Mine) -> pl.DataFrame:
+    """Line up the eligible candidates negatives are drawn from, in the order of drawing."""
+    eligible = judged.filter(pl.col("reason").is_null()).join(most, on="query_id", maintain_order="left")
+    place = pl.int_range(pl.len()).over("query_id")
+    pool = eligible.with_columns(place=place).filter(pl.col("place") >= rules.range_min)
+    if rules.strategy == "top":
+        return pool if rules.range_max is None else pool.filter(pl.col("place") < rules.range_max)
+    least = pl.col("wanted") + rules.range_min
+    pool = pool.filter(pl.col("place") < pl.max_horizontal(pl.lit(rules.range_max or rules.keep), least))
+    return pool.with_columns(turn=_lots(pool, rules.seed)).sort("query_id", "turn", maintain_order=True)
+
+
+def _first(pool: pl.DataFrame) -> pl.DataFrame:
+    """Take the first `wanted` rows of each query."""
+    return pool.filter(pl.int_range(pl.len()).over("query_id") < pl.col("wanted"))
+
+
+def _lots(pool: pl.DataFrame, seed: int) -> pl.Series:
+    """Give every (query, document) a random number that depends on nothing but the two ids and the seed."""
+    salt = int.from_bytes(seed.to_bytes(8, "little", signed=True), "little")
+    lots = np.full(len(pool), salt, np.uint64)
+    for column in ("query_id", "doc_id"):
+        ids = pool[column].unique(maintain_order=True)
+        numbers = pl.DataFrame({column: ids, "number": _numbers(ids)})
+        number = pool.select(column).join(numbers, on=column, how="left", maintain_order="left")["number"]
+        lots = scattered(lots ^ number.to_numpy())
+    return pl.Series(lots)
+
+
+def _numbers(ids: pl.Series) -> npt.NDArray[np.uint64]:
+    import hashlib
+
+    digests = b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in ids)
+    return np.frombuffer(digests, np.uint64)

@@ -1,0 +1,110 @@
+"""Hold out dev queries so that no text, nor a near-duplicate of one, stands on both sides."""
+
+import numpy as np
+import polars as pl
+
+from minerkit.errors import SourceError
+from minerkit.near_duplicates import near_duplicates
+from minerkit.recipe import Split
+from minerkit.text import match_key
+
+__all__ = ["assign", "linked_texts"]
+
+
+def linked_texts(queries: pl.DataFrame, corpus: pl.DataFrame, threshold: float | None) -> pl.DataFrame:
+    """Find the texts of a run that are near-duplicates of each other, queries and documents alike.
+
+    Args:
+        queries: The queries artefact's columns query_id, text.
+        corpus: The corpus artefact's columns doc_id, text.
+        threshold: Jaccard similarity of shingles from which texts are near-duplicates; None: find none.
+
+    Returns:
+        left, right: match keys of near-duplicates, each pair once. Equal match keys need no row.
+    """
+    keys = pl.concat([queries["text"], corpus["text"]]).to_frame("text")
+    distinct = keys.select(match_key(pl.col("text")).alias("key")).unique(maintain_order=True)["key"]
+    pairs = near_duplicates(distinct, threshold) if threshold is not None else np.empty((0, 2), np.int64)
+    return pl.DataFrame({"left": distinct[pairs[:, 0]], "right": distinct[pairs[:, 1]]})
+
+
+def assign(
+    queries: pl.DataFrame, corpus: pl.DataFrame, qrels: pl.DataFrame, links: pl.DataFrame, split: Split
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Send queries and documents to train or dev.
+
+    Queries that share a positive, and texts that are equal or near-duplicates, go together: connected
+    components are drawn at random until the wanted number of dev queries is full.
+
+    Args:
+        queries: query_id, text.
+        corpus: doc_id, text.
+        qrels: query_id, doc_id.
+        links: left, right, as `linked_texts` finds them.
+        split: The recipe's `split` section.
+
+    Returns:
+        queries and corpus with a column split (train / dev).
+
+    Raises:
+        SourceError: So many queries are wanted for dev that none, or no component, is left.
+    """
+    if split.dev_queries >= len(queries):
+        raise SourceError(
+            f"split.dev_queries={split.dev_queries:,} leaves nothing to train on: the corpus has "
+            f"{len(queries):,} queries; set it lower"
+        )
+    query_part, doc_part = _components(queries, corpus, qrels, links)
+    sizes = np.bincount(query_part, minlength=int(max(query_part.max(), doc_part.max())) + 1)
+    _, first = np.unique(query_part, return_index=True)
+    parts = query_part[np.sort(first)]  # in order of appearance, so that the draw depends on the data alone
+    held: list[int] = []
+    room = split.dev_queries
+    for part in np.random.default_rng(split.seed).permutation(parts):
+        if 0 < sizes[part] <= room:
+            held.append(part)
+            room -= sizes[part]
+        if not room:
+            break
+    if split.dev_queries and not held:
+        raise SourceError(
+            f"split.dev_queries={split.dev_queries:,}: no query can be held out, since all share texts "
+            f"(the smallest connected set has {sizes[parts].min():,} queries); raise it, or set it to 0"
+        )
+    label = np.array(["train", "dev"])
+    return (
+        queries.with_columns(pl.Series("split", label[np.isin(query_part, held).astype(int)])),
+        corpus.with_columns(pl.Series("split", label[np.isin(doc_part, held).astype(int)])),
+    )
+
+
+def _components(
+    queries: pl.DataFrame, corpus: pl.DataFrame, qrels: pl.DataFrame, links: pl.DataFrame
+) -> tuple["np.ndarray[tuple[int], np.dtype[np.int32]]", "np.ndarray[tuple[int], np.dtype[np.int32]]"]:
+    """Number the connected sets of texts; nodes are match keys."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    key = match_key(pl.col("text")).alias("key")
+    query_key, doc_key = queries.select("query_id", key), corpus.select("doc_id", key)
+    nodes = pl.concat([query_key["key"], doc_key["key"]]).unique(maintain_order=True).to_frame("key")
+    nodes = nodes.with_row_index("node")
+    judged = (
+        qrels.join(query_key, on="query_id")
+        .join(doc_key.rename({"key": "right"}), on="doc_id")
+        .select(pl.col("key").alias("left"), "right")
+    )
+    edges = (
+        pl.concat([judged, links.select("left", "right")])
+        .join(nodes.rename({"node": "a"}), left_on="left", right_on="key")
+        .join(nodes.rename({"node": "b"}), left_on="right", right_on="key")
+    )
+    a, b = edges["a"].to_numpy(), edges["b"].to_numpy()
+    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(nodes), len(nodes)))
+    _, labels = connected_components(graph, directed=False)
+    part = nodes.with_columns(pl.Series("part", labels))
+
+    def of(keys: pl.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
+        return keys.join(part, on="key", maintain_order="left")["part"].to_numpy()
+
+    return of(query_key), of(doc_key)

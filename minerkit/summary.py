@@ -1,0 +1,150 @@
+"""The account of a run: what came in, what was kept, what the rules did; and how it is shown."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from minerkit.stats import dataset_stats
+
+__all__ = ["render", "run_stats"]
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Count a run.
+
+    Args:
+        frames: The artefacts by name, and `accounts` (query_id, found, wanted, dropped).
+        facts: What the stages ingest and search noted.
+
+    Returns:
+        A JSON-ready mapping; every number shown anywhere comes from it.
+    """
+    queries = frames["queries"]
+    split_of = queries.select("query_id", "split")
+    rejected = (
+        frames["rejected"]
+        .group_by("stage", "reason")
+        .len("rows")
+        .sort("stage", "rows", descending=[False, True])
+    )
+    positives = frames["candidates"].filter(pl.col("relevance") > 0)
+    return {
+        "input": {"rows": facts["ingest"]["rows"], "pairs": facts["ingest"]["pairs"]},
+        "rejected": rejected.rows(named=True),
+        "queries": dict(queries["split"].value_counts().sort("split", descending=True).rows()),
+        "documents": len(frames["corpus"]),
+        "qrels": len(frames["qrels"]),
+        "retrieval": facts["search"]["retrieval"],
+        "search": facts["search"]["search"],
+        "splits": {
+            split: _split(split, {name: _of(frame, split_of, split) for name, frame in frames.items()})
+            for split in queries["split"].unique().sort(descending=True)
+        },
+        "scores": {
+            "positives": _quantiles(positives["score"]),
+            "negatives": _quantiles(frames["negatives"]["score"]),
+        },
+        "train": dataset_stats(frames["train"], None),
+        "dev": dataset_stats(frames["dev"], None),
+    }
+
+
+def _of(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame:
+    if "query_id" not in frame.columns:
+        return frame
+    return frame.join(split_of.filter(pl.col("split") == split).select("query_id"), on="query_id", how="semi")
+
+
+def _split(split: str, frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    accounts, negatives = frames["accounts"], frames["negatives"]
+    kept = accounts.filter(~pl.col("dropped"))
+    positives = frames["qrels"].filter(pl.col("relevance") > 0).join(kept, on="query_id", how="semi")
+    fills = dict(negatives["fill"].value_counts().rows())
+    skipped = (
+        frames["judged"]
+        .drop_nulls("reason")
+        .group_by("reason")
+        .len("documents")
+        .sort("documents", descending=True)
+    )
+    wanted = int(accounts["wanted"].sum())
+    return {
+        "queries": len(accounts),
+        "wanted": wanted,
+        "mined": fills.get("mined", 0),
+        "backfilled": fills.get("backfill", 0),
+        "missing": int(kept.select((pl.col("wanted") - pl.col("found")).clip(0).sum()).item()),
+        "short_queries": len(kept.filter(pl.col("found") < pl.col("wanted"))),
+        "dropped_queries": int(accounts["dropped"].sum()),
+        "filled": fills.get("mined", 0) / wanted if wanted else 0.0,
+        "positives": len(positives),
+        "negatives": len(negatives),
+        "positive_share": len(positives) / max(1, len(positives) + len(negatives)),
+        "skipped": dict(skipped.rows()),
+        "rows": len(frames[split]),
+    }
+
+
+def _quantiles(scores: pl.Series) -> dict[str, float]:
+    if scores.is_empty():
+        return {}
+    return {f"{q:.0%}": round(float(scores.quantile(q, "nearest")), 4) for q in QUANTILES}  # type: ignore[arg-type]
+
+
+def render(stats: dict[str, Any], folder: str) -> RenderableType:
+    """Set the account of a run as tables.
+
+    Args:
+        stats: What `run_stats` gives.
+        folder: The run folder.
+
+    Returns:
+        Something rich can print.
+    """
+    splits = stats["splits"]
+    counts = Table(title="Training rows", title_justify="left", box=None, header_style="bold")
+    counts.add_column("")
+    for split in splits:
+        counts.add_column(split, justify="right")
+    lines: dict[str, Callable[[dict[str, Any]], str]] = {
+        "queries": lambda s: f"{s['queries']:,}",
+        "positives": lambda s: f"{s['positives']:,}",
+        "negatives": lambda s: f"{s['negatives']:,}",
+        "positive / negative": lambda s: f"{s['positive_share']:.2%} / {1 - s['positive_share']:.2%}",
+        "negatives mined": lambda s: f"{s['mined']:,} of {s['wanted']:,} ({s['filled']:.1%})",
+        "backfilled": lambda s: f"{s['backfilled']:,}",
+        "queries left short": lambda s: f"{s['short_queries']:,}",
+        "queries dropped": lambda s: f"{s['dropped_queries']:,}",
+        "rows written": lambda s: f"{s['rows']:,}",
+    }
+    for name, cell in lines.items():
+        counts.add_row(name, *(cell(split) for split in splits.values()))
+    reasons = sorted({reason for split in splits.values() for reason in split["skipped"]})
+    for reason in reasons:
+        counts.add_row(
+            f"skipped by {reason}", *(f"{split['skipped'].get(reason, 0):,}" for split in splits.values())
+        )
+    scores = Table(title="Scores", title_justify="left", box=None, header_style="bold")
+    scores.add_column("")
+    for name in stats["scores"]["positives"]:
+        scores.add_column({"0%": "min", "100%": "max"}.get(name, name), justify="right")
+    for name, values in stats["scores"].items():
+        scores.add_row(name, *(f"{value:.3f}" for value in values.values()))
+    raw, kept, documents = stats["input"]["rows"], stats["qrels"], stats["documents"]
+    dropped = [f"{row['rows']:,} {row['reason']}" for row in stats["rejected"]]
+    found = stats["retrieval"]
+    lines_below = [
+        f"Input: {raw:,} raw rows, {kept:,} pairs kept, {documents:,} documents"
+        + (f"; rejected: {', '.join(dropped)}" if dropped else ""),
+        f"Retrieval ({found['queries']} queries, all documents): "
+        + ", ".join(f"{name} {value:.3f}" for name, value in found.items() if name != "queries"),
+        f"Search: {stats['search']['mode']}, recall {stats['search']['recall']:.3f}",
+        f"Files: {folder}/train.parquet, dev.parquet, negatives.parquet, rejected.parquet, manifest.json",
+    ]
+    return Group(counts, Text(), scores, Text(), *(Text(line) for line in lines_below))

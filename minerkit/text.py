@@ -1,0 +1,144 @@
+"""What makes two texts the same: the normalised text, the match key, and shingles.
+
+Identity is never an id. Three notions, from strict to loose:
+
+* normalised text: NFKC, white space collapsed; equal here means one document or one query
+* match key: also lower case and without closing punctuation; equal here means a positive may not be
+  another query's negative, and the texts stay in one split
+* Jaccard similarity of the five-character shingles: near-duplicates (`minerkit.near_duplicates`)
+"""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+__all__ = ["cleaned", "jaccard", "match_key", "normalise", "normalised", "scattered", "shingles"]
+
+#: White space as the Unicode standard has it, and the characters that are blank without being space.
+BLANK = r"[\s\u{200b}\u{2060}\u{feff}\u{00ad}]+"
+#: What closes a sentence in Latin and CJK text; a question with and without its mark is the same question.
+CLOSING = r"[\s.?!。？！…]+$"
+#: Characters a shingle: unrelated texts of one language share few of five, most of three.
+SHINGLE = 5
+
+
+def normalised(text: pl.Expr) -> pl.Expr:
+    """Give the expression for the normalised text, which is the identity of a text.
+
+    Args:
+        text: A string expression.
+
+    Returns:
+        NFKC (Unicode Standard Annex 15) with white space collapsed to single blanks and trimmed.
+    """
+    return text.str.normalize("NFKC").str.replace_all(BLANK, " ").str.strip_chars()
+
+
+def cleaned(text: pl.Expr) -> pl.Expr:
+    """Give the expression for the text as it is stored: the user's own, trimmed.
+
+    Args:
+        text: A string expression.
+
+    Returns:
+        The text without surrounding white space; an empty text becomes null.
+    """
+    trimmed = text.str.strip_chars()
+    return pl.when(normalised(trimmed).str.len_bytes() > 0).then(trimmed)
+
+
+def match_key(text: pl.Expr) -> pl.Expr:
+    """Give the expression for the key under which spelling variants of one text are equal.
+
+    Args:
+        text: A string expression.
+
+    Returns:
+        The normalised text in lower case without closing punctuation; where nothing else is left, with it.
+    """
+    folded = normalised(text).str.to_lowercase()
+    bare = folded.str.replace(CLOSING, "")
+    return pl.when(bare.str.len_bytes() > 0).then(bare).otherwise(folded)
+
+
+def normalise(text: str) -> str:
+    """Normalise one text.
+
+    Args:
+        text: Any string.
+
+    Returns:
+        Its normalised form, as `normalised` gives it.
+    """
+    return str(pl.select(normalised(pl.lit(text, dtype=pl.String))).item())
+
+
+def shingles(texts: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Cut texts into the overlapping five-character shingles of their match keys.
+
+    Args:
+        texts: n strings.
+
+    Returns:
+        All shingles one after the other as 64-bit hashes, repeats kept; and n + 1 offsets: text i has
+        `hashes[offsets[i]:offsets[i + 1]]`. A shorter text is padded with blanks and has at least one.
+    """
+    keys = pl.select(match_key(pl.lit(texts.alias("text")))).to_series()
+    padded = keys + " " * (SHINGLE - 1)
+    lengths = padded.str.len_chars().to_numpy().astype(np.int64)
+    counts = np.maximum(lengths - (SHINGLE - 1), 1)
+    points = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    # Position of every shingle in `points`: the text's start, then one further each.
+    positions = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
+    hashes = np.zeros(len(positions), np.uint64)
+    for step in range(SHINGLE):
+        hashes = scattered(hashes ^ points[positions + step])
+    return hashes, offsets
+
+
+def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Scatter integers over all 64 bits, one to one.
+
+    Args:
+        values: uint64 of any shape.
+
+    Returns:
+        uint64 of the same shape (SplitMix64: Steele, Lea & Flood 2014, figure 19).
+    """
+    z = values + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(z ^ (z >> np.uint64(31)), dtype=np.uint64)
+
+
+def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 20_000) -> npt.NDArray[np.float64]:
+    """Measure the Jaccard similarity of pairs of texts, exactly.
+
+    Args:
+        texts: n strings.
+        pairs: int64 of shape (m, 2): positions in `texts`.
+        batch: Pairs that are compared at once.
+
+    Returns:
+        float64 of shape (m,): shared shingles over all distinct shingles of each pair.
+    """
+    from scipy.sparse import csr_matrix
+
+    if not len(pairs):
+        return np.empty(0)
+    used, places = np.unique(pairs, return_inverse=True)
+    places = places.reshape(pairs.shape)
+    hashes, offsets = shingles(texts.gather(used))
+    distinct, columns = np.unique(hashes, return_inverse=True)
+    sets = csr_matrix((np.ones(len(hashes), np.int32), columns, offsets), shape=(len(used), len(distinct)))
+    sets.sum_duplicates()
+    sets.data[:] = 1
+    sizes = np.diff(sets.indptr)
+    found = np.empty(len(pairs))
+    for start in range(0, len(pairs), batch):
+        a, b = places[start : start + batch].T
+        shared = np.asarray(sets[a].multiply(sets[b]).sum(axis=1)).ravel()
+        found[start : start + batch] = shared / (sizes[a] + sizes[b] - shared)
+    return found
