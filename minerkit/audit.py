@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from minerkit import schema
-from minerkit.filters import thresholds
+from minerkit.filters import exact, thresholds
 from minerkit.recipe import Recipe
 from minerkit.text import jaccard, match_key, normalised
 
@@ -129,9 +129,9 @@ def _scores(frames: Frames, recipe: Recipe) -> Found:
         frames["qrels"].filter(pl.col("relevance") > 0).join(positives, on=["query_id", "doc_id"], how="anti")
     )
     yield "every positive has a score", unscored.select("query_id", "doc_id")
-    reference = positives.group_by("query_id").agg(pos_score=pl.col("score").min().cast(pl.Float64))
+    reference = positives.group_by("query_id").agg(pos_score=exact(pl.col("score").min()))
     negatives = frames["negatives"].join(reference, on="query_id", how="left")
-    score, mined = pl.col("score").cast(pl.Float64), pl.col("fill") == "mined"
+    score, mined = exact(pl.col("score")), pl.col("fill") == "mined"
     for rule, highest in thresholds(pl.col("pos_score"), recipe.mine).items():
         above = negatives.filter((score <= highest).fill_null(False).not_())
         yield f"negatives honour {rule}", above.select("query_id", "doc_id", "score", "pos_score")

@@ -8,11 +8,25 @@ import polars as pl
 
 from minerkit.recipe import Mine
 
-__all__ = ["BACKFILLABLE", "filter_false_negatives", "thresholds", "window"]
+__all__ = ["BACKFILLABLE", "exact", "filter_false_negatives", "thresholds", "window"]
 
 Score = TypeVar("Score", pl.Expr, npt.NDArray[np.float64])
 #: Reasons that make a document too easy, not suspicious: such documents may fill up a short query.
 BACKFILLABLE = ["min_score", "rank_range"]
+#: Scores are kept to six decimals.
+DECIMALS = 6
+
+
+def exact(score: pl.Expr) -> pl.Expr:
+    """Give a stored score as the decimal it stands for.
+
+    Args:
+        score: A float32 expression, rounded to six decimals.
+
+    Returns:
+        float64: 0.8, not 0.800000011920929.
+    """
+    return score.cast(pl.Float64).round(DECIMALS)
 
 
 def thresholds(positive: Score, rules: Mine) -> dict[str, Score]:
@@ -26,14 +40,15 @@ def thresholds(positive: Score, rules: Mine) -> dict[str, Score]:
         Rule name to threshold. The margins are MarginPos and PercPos of NV-Retriever (Moreira et al. 2024,
         section 3.1), the latter below the positive for negative scores too.
     """
-    found = {}
+    found: dict[str, Score] = {}
     if rules.absolute_margin is not None:
         found["absolute_margin"] = positive - rules.absolute_margin
     if rules.relative_margin is not None:
         found["relative_margin"] = positive - abs(positive) * rules.relative_margin
     if rules.max_score is not None:
         found["max_score"] = positive * 0.0 + rules.max_score
-    return found
+    # Nine decimals: 0.8 - 0.8 * 0.05 is 0.76 again, and a score of 0.76 meets it.
+    return {name: highest.round(9) for name, highest in found.items()}
 
 
 def window(rules: Mine, most_positives: int) -> int | None:
@@ -68,7 +83,7 @@ def filter_false_negatives(candidates: pl.DataFrame, excluded: pl.DataFrame, rul
     per_query = candidates.filter(positive).group_by("query_id")
     reference = per_query.agg(pl.col("score").min().alias("pos_score"), pl.len().alias("count"))
     places = window(rules, int(reference["count"].to_numpy().max(initial=0)))
-    score, pos = pl.col("score").cast(pl.Float64), pl.col("pos_score").cast(pl.Float64)
+    score, pos = exact(pl.col("score")), exact(pl.col("pos_score"))
     reason = pl.col("reason")
     for name, highest in thresholds(pos, rules).items():
         reason = pl.coalesce(reason, pl.when(score > highest).then(pl.lit(name)))

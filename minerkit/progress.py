@@ -1,5 +1,6 @@
 """Progress bars on stderr, with rate and remaining time."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,16 @@ from rich.progress import (
 from rich.text import Text
 
 __all__ = ["Reporter"]
+
+
+#: Seconds between lines where stderr is a file and no bar can be drawn.
+LOG_EVERY = 20.0
+
+
+def _line(description: str, done: int, total: int | None, seconds: float) -> str:
+    rate = done / seconds
+    left = f" of {total:,}, about {(total - done) / rate:,.0f} s left" if total and rate else ""
+    return f"{description}: {done:,}{left} ({rate:,.0f}/s)"
 
 
 class _Rate(ProgressColumn):
@@ -62,14 +73,19 @@ class Reporter:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
+        plain = not self._console.is_terminal
         with Progress(*columns, console=self._console, disable=self.quiet) as progress:
             task = progress.add_task(description, total=total)
-            done = 0
+            done, started, spoken = 0, time.monotonic(), time.monotonic()
 
             def advance(count: int) -> None:
-                nonlocal done
+                nonlocal done, spoken
                 done += count
                 progress.update(task, advance=count)
+                now = time.monotonic()
+                if plain and now - spoken > LOG_EVERY:
+                    spoken = now
+                    self.say(_line(description, done, total, now - started))
 
             yield advance
             progress.update(task, total=done or 1, completed=done or 1)

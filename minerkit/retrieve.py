@@ -11,7 +11,7 @@ from minerkit import schema
 from minerkit.cache import Vectors
 from minerkit.filters import BACKFILLABLE, filter_false_negatives, thresholds, window
 from minerkit.recipe import Mine
-from minerkit.search import Hits, Pairs, pair_scores, top
+from minerkit.search import Hits, Pairs, exact_scores, pair_scores, top
 
 __all__ = ["Collection", "hit_rates", "retrieve"]
 
@@ -105,7 +105,7 @@ def retrieve(
     if places is None or rules.shortfall == "backfill":
         rows = short(*BACKFILLABLE)
         reference = scored.group_by("query_id").agg(pl.col("score").min()).sort("query_id")["score"]
-        ceilings = _ceilings(reference.to_numpy().astype(np.float64), rules)
+        ceilings = _ceilings(exact_scores(reference.to_numpy()), rules)
         sizes = 2 ** np.ceil(np.log2(wanted[rows])).astype(np.int64)  # few sizes, so few searches
         for size in np.unique(sizes):
             part = rows[sizes == size]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from minerkit.cache import Vectors
 
-__all__ = ["Hits", "Pairs", "pair_scores", "search_device", "top"]
+__all__ = ["Hits", "Pairs", "exact_scores", "pair_scores", "search_device", "top"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -93,6 +93,18 @@ def pair_scores(queries: FloatArray, documents: FloatArray) -> FloatArray:
     return _rounded(exact)
 
 
+def exact_scores(scores: FloatArray) -> npt.NDArray[np.float64]:
+    """Give stored scores as the decimals they stand for.
+
+    Args:
+        scores: float32 of any shape, rounded to six decimals.
+
+    Returns:
+        float64 of the same shape: 0.8, not 0.800000011920929.
+    """
+    return np.asarray(np.round(scores.astype(np.float64), DECIMALS))
+
+
 def _rounded(scores: npt.NDArray[np.float64]) -> FloatArray:
     return np.asarray(np.round(scores, DECIMALS) + 0.0, dtype=np.float32)  # + 0.0: no negative zero
 
@@ -153,7 +165,7 @@ def _block(
         exact = pair_scores(queries[start : start + step], gathered.reshape(*part.shape, -1))
         scores[start : start + step] = np.where(part >= 0, exact, -np.inf)
     if ceilings is not None:
-        scores[scores.astype(np.float64) > ceilings[:, None]] = -np.inf
+        scores[exact_scores(scores) > ceilings[:, None]] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     found, best = np.take_along_axis(candidates, order, axis=1), np.take_along_axis(scores, order, axis=1)
     # What the scan left out scores at most its weakest kept score plus noise.
@@ -217,6 +229,6 @@ def _whole(
     scores = _rounded(np.concatenate(parts))
     scores[blocked] = -np.inf
     if ceiling is not None:
-        scores[scores.astype(np.float64) > ceiling] = -np.inf
+        scores[exact_scores(scores) > ceiling] = -np.inf
     order = np.argsort(-scores, kind="stable")[:k]
     return order, scores[order]

@@ -20,6 +20,8 @@ BLANK = r"[\s\u{200b}\u{2060}\u{feff}\u{00ad}]+"
 CLOSING = r"[\s.?!。？！…]+$"
 #: Characters a shingle: unrelated texts of one language share few of five, most of three.
 SHINGLE = 5
+#: An odd number with well-mixed bits (the golden ratio), for hashing windows of characters.
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
 def normalised(text: pl.Expr) -> pl.Expr:
@@ -84,18 +86,21 @@ def shingles(texts: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.i
         `hashes[offsets[i]:offsets[i + 1]]`. A shorter text is padded with blanks and has at least one.
     """
     keys = pl.select(match_key(pl.lit(texts.alias("text")))).to_series()
-    padded = keys + " " * (SHINGLE - 1)
+    padded = pl.select(pl.lit(keys).replace("", " ")).to_series() + " " * (SHINGLE - 1)
     lengths = padded.str.len_chars().to_numpy().astype(np.int64)
-    counts = np.maximum(lengths - (SHINGLE - 1), 1)
+    counts = lengths - (SHINGLE - 1)
     points = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    # Position of every shingle in `points`: the text's start, then one further each.
-    positions = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
-    hashes = np.zeros(len(positions), np.uint64)
+    # Every window of the concatenated texts is hashed in one go; those that begin too late in their text to
+    # fit are left out.
+    rolling = np.zeros(max(len(points) - (SHINGLE - 1), 0), np.uint64)
     for step in range(SHINGLE):
-        hashes = scattered(hashes ^ points[positions + step])
-    return hashes, offsets
+        rolling = rolling * MULTIPLIER + points[step : step + len(rolling)]
+    fits = np.ones(len(points), dtype=bool)
+    ends = np.cumsum(lengths)
+    for step in range(1, SHINGLE):
+        fits[ends - step] = False
+    return scattered(rolling[fits[: len(rolling)]]), offsets
 
 
 def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -107,7 +112,7 @@ def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     Returns:
         uint64 of the same shape (SplitMix64: Steele, Lea & Flood 2014, figure 19).
     """
-    z = values + np.uint64(0x9E3779B97F4A7C15)
+    z = values + MULTIPLIER
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return np.asarray(z ^ (z >> np.uint64(31)), dtype=np.uint64)
@@ -131,8 +136,8 @@ def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 20_000)
     used, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     hashes, offsets = shingles(texts.gather(used))
-    distinct, columns = np.unique(hashes, return_inverse=True)
-    sets = csr_matrix((np.ones(len(hashes), np.int32), columns, offsets), shape=(len(used), len(distinct)))
+    columns = (hashes >> np.uint64(1)).astype(np.int64)  # sparse rows need no compact column numbers
+    sets = csr_matrix((np.ones(len(hashes), np.int32), columns, offsets), shape=(len(used), (1 << 63) - 1))
     sets.sum_duplicates()
     sets.data[:] = 1
     sizes = np.diff(sets.indptr)

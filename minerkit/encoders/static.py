@@ -20,7 +20,7 @@ VOCABULARY, BATCH, LEARNING_RATE, SEED = 30_000, 2048, 0.1, 12
 #: Small corpora are seen more often, so that each run has enough steps to learn from.
 MIN_STEPS, MAX_EPOCHS = 40, 10
 VERSION = (
-    f"static-2 {DIMENSIONS} {MATRYOSHKA} {VOCABULARY} {BATCH} {LEARNING_RATE} {SEED} {MIN_STEPS} {MAX_EPOCHS}"
+    f"static-3 {DIMENSIONS} {MATRYOSHKA} {VOCABULARY} {BATCH} {LEARNING_RATE} {SEED} {MIN_STEPS} {MAX_EPOCHS}"
 )
 
 
@@ -32,7 +32,7 @@ def trained_folder(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[in
 
     Args:
         pairs: query, positive: the train pairs.
-        texts: All texts of the run, from which the WordPiece vocabulary is made.
+        texts: All texts of the run, from which the vocabulary is made.
         progress: Called with the number of pairs done, each time some are.
 
     Returns:
@@ -65,15 +65,16 @@ def trained_folder(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[in
 
 
 def _tokenizer(texts: pl.Series) -> Any:
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    # BPE, not WordPiece, whose trainer gives another vocabulary each time; and Chinese is not split into
+    # characters first, so that its frequent words become tokens.
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True)]
+        [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True, handle_chinese_chars=False)]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
+    trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, min_frequency=2, special_tokens=["[PAD]", "[UNK]"], show_progress=False
     )
     tokenizer.train_from_iterator(texts.to_list(), trainer)

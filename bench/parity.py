@@ -1,0 +1,162 @@
+"""Compare minerkit's negatives with sentence-transformers' `mine_hard_negatives`, query by query.
+
+    python bench/parity.py pairs.parquet --model path/to/model --relative-margin 0.05 --range-max 100
+
+Both mine from the same embeddings. A query counts as equal when both chose the same documents. What may
+differ is listed: queries the peer leaves short, leaks that only the peer lets through (spelling variants and
+near-duplicates of a positive, the query's own text), and documents whose scores tie at the cut or at the
+threshold within float32 rounding. Anything else is a mismatch, and the exit status is 1.
+"""
+
+import argparse
+import hashlib
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from minerkit import pipeline
+from minerkit.artefacts import Run
+from minerkit.cache import EmbeddingCache
+from minerkit.encoders import load_encoder
+from minerkit.filters import thresholds
+from minerkit.recipe import Recipe
+from minerkit.text import normalised
+
+TIE = 2e-6
+
+
+def recipe(file: Path, query: str, positive: str, model: str, rules: dict[str, Any]) -> Recipe:
+    """Make the recipe both sides follow: no dev split, rules as given."""
+    return Recipe.model_validate(
+        {
+            "name": "parity",
+            "source": {"path": str(file), "query": query, "positive": positive},
+            "encoder": {"model": model},
+            "mine": {"shortfall": "keep", "relative_margin": None, **rules},
+        }
+    )
+
+
+def peer(pairs: pl.DataFrame, spec: Recipe, folder: Path) -> pl.DataFrame:
+    """Mine with the peer, from minerkit's embeddings; give its labelled rows: query, document, label."""
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.util import mine_hard_negatives
+
+    model = SentenceTransformer(spec.encoder.model, device="cpu")
+    texts = {
+        "query": pairs["query"].unique(maintain_order=True),
+        "corpus": pairs["positive"].unique(maintain_order=True),
+    }
+    encoder = load_encoder(spec.encoder, pairs, texts["query"], "cpu")
+    name = model.model_card_data.base_model or ""
+    for side, kind in (("query", "query"), ("corpus", "document")):
+        key = hashlib.sha256(repr((name, None, None, texts[side].to_list())).encode()).hexdigest()
+        cache = EmbeddingCache(encoder.fingerprint(kind))
+        vectors = cache.embed(texts[side], lambda part, kind=kind: encoder.encode(part, kind))
+        np.save(folder / f"{side}_embeddings_{key}.npy", vectors.take(0, len(vectors)))
+    rules = spec.mine.model_dump()
+    shared = ("absolute_margin", "relative_margin", "max_score", "min_score", "range_min", "range_max")
+    mined = mine_hard_negatives(
+        Dataset.from_dict(pairs.select("query", "positive").to_dict(as_series=False)),
+        model,
+        **{key: rules[key] for key in shared},
+        num_negatives=spec.mine.negatives,
+        output_format="labeled-pair",
+        cache_folder=str(folder),
+        verbose=False,
+    )
+    return pl.DataFrame(mined.data.table).rename({"positive": "document"})
+
+
+def compare(run: Run, spec: Recipe, theirs: pl.DataFrame) -> tuple[Counter[str], pl.DataFrame]:
+    """Sort queries into equal, peer short, leak, tie and mismatch; give the leaks and mismatches too."""
+    key = normalised(pl.col("text"))
+    queries = run.read("queries.parquet").select("query_id", query=key)
+    corpus = run.read("corpus.parquet").select("doc_id", document=key)
+    negatives = theirs.filter(pl.col("label") == 0).select(
+        query=normalised(pl.col("query")), document=normalised(pl.col("document"))
+    )
+    peers = negatives.join(queries, on="query").join(corpus, on="document").group_by("query_id")
+    excluded = run.read(".stages/excluded.parquet")
+    both = (
+        queries.join(peers.agg(pl.col("doc_id").alias("peer")), on="query_id", how="left")
+        .join(
+            run.read("negatives.parquet").group_by("query_id").agg(ours="doc_id"), on="query_id", how="left"
+        )
+        .join(excluded.group_by("query_id").agg(shut="doc_id"), on="query_id", how="left")
+        .join(_scores(run), on="query_id", how="left")
+    )
+    counts: Counter[str] = Counter()
+    found = []
+    for row in both.iter_rows(named=True):
+        mine, his, shut = (set(row[name] or []) for name in ("ours", "peer", "shut"))
+        if len(his) < (spec.mine.negatives or 0):
+            counts["peer short"] += 1
+            continue
+        kind = "equal"
+        if mine != his:
+            kind = "leak" if his & shut else "tie" if _tied(row, mine ^ his, spec) else "mismatch"
+        counts[kind] += 1
+        if kind in {"leak", "mismatch"}:
+            found.append((kind, row["query_id"], sorted(mine - his), sorted(his - mine)))
+    return counts, pl.DataFrame(found, schema=["kind", "query_id", "only_ours", "only_peer"], orient="row")
+
+
+def _scores(run: Run) -> pl.DataFrame:
+    candidates = run.read("candidates.parquet")
+    positive = candidates.filter(pl.col("relevance") > 0).group_by("query_id").agg(pos=pl.col("score").min())
+    scores = candidates.group_by("query_id").agg(documents="doc_id", scores="score")
+    return positive.join(scores, on="query_id")
+
+
+def _tied(row: dict[str, Any], differing: set[str], spec: Recipe) -> bool:
+    """Say whether all documents that differ lie at the weakest accepted score or at a threshold."""
+    scores = dict(zip(row["documents"], row["scores"], strict=True))
+    if not differing <= scores.keys():
+        return False
+    pos = np.array([row["pos"]], dtype=np.float64)
+    edges = [float(value[0]) for value in thresholds(pos, spec.mine).values()]
+    edges.append(min((scores[doc] for doc in row["ours"] or []), default=np.nan))
+    near = [scores[doc] for doc in differing if min(abs(scores[doc] - edge) for edge in edges) > TIE]
+    # A document at a threshold that is let through pushes out the last one.
+    return len(near) <= len(differing) // 2
+
+
+def main() -> None:
+    """Compare on any Parquet file of pairs."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--query", default="query")
+    parser.add_argument("--positive", default="positive")
+    for name in ("absolute-margin", "relative-margin", "max-score", "min-score"):
+        parser.add_argument(f"--{name}", type=float)
+    parser.add_argument("--range-min", type=int, default=0)
+    parser.add_argument("--range-max", type=int, default=100)
+    parser.add_argument("--negatives", type=int, default=5)
+    given = vars(parser.parse_args())
+    file, model, query, positive = (given.pop(name) for name in ("file", "model", "query", "positive"))
+    spec = recipe(file, query, positive, model, given)
+    with tempfile.TemporaryDirectory() as folder:
+        run = pipeline.mine(spec, Path(folder) / "run", "cpu")
+        pairs = pl.read_parquet(file).select(query=query, positive=positive)
+        theirs = peer(pairs, spec, Path(folder))
+        counts, found = compare(run, spec, theirs)
+        ours = len(run.read("train.parquet"))
+    for kind, count in counts.most_common():
+        print(f"{kind:<12} {count:>9,} queries")
+    print(f"rows: peer {len(theirs):,}, minerkit {ours:,} ({ours / len(theirs):.4%})")
+    with pl.Config(fmt_str_lengths=60, tbl_rows=40):
+        print(found)
+    raise SystemExit(counts["mismatch"] > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,346 @@
+"""Whole runs on real text: leaks, determinism, resume, accounting."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from minerkit import pipeline
+from minerkit.artefacts import load
+from minerkit.errors import MinerkitError, RunError, SourceError
+from minerkit.recipe import Recipe
+from minerkit.recipes import load_recipe
+from minerkit.text import match_key
+
+
+def recipe_for(file: Path, **sections) -> Recipe:
+    base = {"name": "t", "source": {"path": str(file)}, "encoder": {"model": "lsa"}, **sections}
+    return Recipe.model_validate(base)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.glob("*.parquet"))}
+
+
+@pytest.fixture(scope="module")
+def pairs_file(sample_pairs, tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "pairs.parquet"
+    sample_pairs.head(200).write_parquet(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def sample_run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "gooaq"
+    pipeline.mine(load_recipe("gooaq", sample=True), folder, "cpu")
+    return folder
+
+
+def test_sample_run_is_clean_and_pinned(sample_run):
+    assert pipeline.audit_run(sample_run) == []
+    stats = json.loads((sample_run / "stats.json").read_text())
+    assert (stats["input"]["rows"], stats["qrels"], stats["documents"]) == (659, 632, 630)
+    assert stats["queries"] == {"train": 560, "dev": 60}
+    train = pl.read_parquet(sample_run / "train.parquet")
+    assert train.schema == {"question": pl.String, "answer": pl.String, "label": pl.Int64}
+    assert train["label"].sum() == 569
+
+
+def test_manifest_knows_inputs_outputs_versions_and_seeds(sample_run):
+    manifest = json.loads((sample_run / "manifest.json").read_text())
+    assert {"train.parquet", "dev.parquet", "candidates.parquet", "recipe.yaml"} <= manifest["outputs"].keys()
+    assert manifest["seeds"] == {"split": 12, "mine": 12}
+    assert manifest["search"] == {"mode": "exact", "recall": 1.0}
+    assert (
+        list(manifest["inputs"].values())[0]
+        == hashlib.sha256(Path(next(iter(manifest["inputs"]))).read_bytes()).hexdigest()
+    )
+
+
+def test_every_raw_row_is_kept_or_rejected(sample_run):
+    qrels, rejected = (pl.read_parquet(sample_run / f"{name}.parquet") for name in ("qrels", "rejected"))
+    assert len(qrels) + len(rejected) == 659
+    assert set(rejected["reason"]) == {"empty positive", "duplicate pair"}
+    assert rejected["source"].str.contains(r"^gooaq\.jsonl:\d+$").all()
+
+
+def test_a_second_run_does_nothing(sample_run):
+    before = {f: (f.stat().st_mtime_ns, f.stat().st_ino) for f in sample_run.rglob("*.parquet")}
+    pipeline.mine(load_recipe("gooaq", sample=True), sample_run, "cpu")
+    assert {f: (f.stat().st_mtime_ns, f.stat().st_ino) for f in sample_run.rglob("*.parquet")} == before
+
+
+def stages_done(folder: Path) -> dict[str, int]:
+    return {f.stem: f.stat().st_mtime_ns for f in (folder / ".stages").glob("*.json")}
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        ({"format": {"type": "triplet"}}, "format"),
+        ({"mine": {"seed": 5}}, "select"),
+        ({"mine": {"negatives": 3}}, "search"),
+        ({"split": {"dev_queries": 20}}, "ingest"),
+    ],
+)
+def test_a_changed_section_reruns_from_the_first_stage_it_touches(pairs_file, tmp_path, change, first):
+    pipeline.mine(recipe_for(pairs_file), tmp_path / "run", "cpu")
+    before = stages_done(tmp_path / "run")
+    pipeline.mine(recipe_for(pairs_file, **change), tmp_path / "run", "cpu")
+    after = stages_done(tmp_path / "run")
+    order = ["ingest", "search", "select", "format", "finish"]
+    place = order.index(first)
+    assert all(after[stage] == before[stage] for stage in order[:place])
+    assert after[first] != before[first]
+    assert pipeline.audit_run(tmp_path / "run") == []
+
+
+def test_a_damaged_output_is_made_anew(pairs_file, tmp_path):
+    run = pipeline.mine(recipe_for(pairs_file), tmp_path / "run", "cpu")
+    before = digests(run.folder)
+    (run.folder / "negatives.parquet").write_bytes(b"PAR1 torn")
+    pipeline.mine(recipe_for(pairs_file), tmp_path / "run", "cpu")
+    assert digests(run.folder) == before
+
+
+def test_a_changed_input_is_read_again(pairs_file, tmp_path):
+    file = tmp_path / "pairs.parquet"
+    frame = pl.read_parquet(pairs_file)
+    frame.head(150).write_parquet(file)
+    pipeline.mine(recipe_for(file), tmp_path / "run", "cpu")
+    frame.write_parquet(file)
+    run = pipeline.mine(recipe_for(file), tmp_path / "run", "cpu")
+    rejected = run.read("rejected.parquet").filter(pl.col("stage") == "clean")
+    assert len(run.read("qrels.parquet")) == 200 - len(rejected)
+
+
+def test_two_processes_on_one_run_say_so(pairs_file, tmp_path):
+    from minerkit.artefacts import locked
+
+    with locked(tmp_path / "run"), pytest.raises(RunError, match="another minerkit is at work"):
+        pipeline.mine(recipe_for(pairs_file), tmp_path / "run", "cpu")
+
+
+def test_a_failed_stage_leaves_the_old_run_as_it_was(pairs_file, tmp_path, monkeypatch):
+    run = pipeline.mine(recipe_for(pairs_file), tmp_path / "run", "cpu")
+    before = {f.name: f.read_bytes() for f in run.folder.iterdir() if f.is_file()}
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(RunError, match="No space left"):
+        pipeline.mine(recipe_for(pairs_file, mine={"negatives": 2}), tmp_path / "run", "cpu")
+    monkeypatch.undo()
+    assert {f.name: f.read_bytes() for f in run.folder.iterdir() if f.is_file()} == before
+
+
+def test_same_embeddings_give_the_same_bytes(pairs_file, minilm, tmp_path):
+    """Threads, batch size and hash seed change nothing once the embeddings are cached."""
+    code = (
+        "import sys, torch; from pathlib import Path; from minerkit import pipeline; "
+        "from minerkit.recipe import Recipe; torch.set_num_threads(int(sys.argv[4])); "
+        "pipeline.mine(Recipe.model_validate({'name': 't', 'source': {'path': sys.argv[1]}, "
+        "'split': {'dev_queries': 20}, "
+        "'encoder': {'model': sys.argv[2], 'batch_size': int(sys.argv[5])}}), Path(sys.argv[3]), 'cpu')"
+    )
+    found = []
+    for seed, threads, batch in ((0, 1, 256), (1, 2, 16), (7, 2, 256)):
+        arguments = [str(pairs_file), minilm, str(tmp_path / f"run{seed}"), str(threads), str(batch)]
+        environment = {**os.environ, "PYTHONHASHSEED": str(seed)}
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=environment)
+        found.append(digests(tmp_path / f"run{seed}"))
+    assert found[0] == found[1] == found[2]
+
+
+def full_width(text: str) -> str:
+    return "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
+
+
+LEAKS = {
+    "trailing blanks": lambda text: f"  {text} \u3000\n",
+    "full-width forms": full_width,
+    "upper case": str.upper,
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+    "doubled blanks": lambda text: text.replace(" ", "  "),
+    "near-duplicate": lambda text: text[:-1] + " indeed.",
+    "one letter": lambda text: text[: len(text) // 2] + "x" + text[len(text) // 2 :],
+    "closing mark": lambda text: text.rstrip(".") + "!",
+}
+
+
+@pytest.mark.parametrize("strategy", ["top", "random"])
+def test_planted_leaks_do_not_come_through(sample_pairs, tmp_path, strategy):
+    """About 10,000 ways to leak: every positive planted under other spellings, and every query as a document."""
+    rows = [{"query": q, "positive": p} for q, p in sample_pairs.rows()]
+    rows = [
+        row for row in rows if len(row["positive"]) > 130
+    ]  # an edit makes a near-duplicate of a long text
+    decoys = iter(range(10**6))
+    for query, positive in [(row["query"], row["positive"]) for row in rows]:
+        for vary in LEAKS.values():
+            rows.append(
+                {"query": f"what does entry {next(decoys)} of the list say", "positive": vary(positive)}
+            )
+        for vary in (str, str.upper, full_width, lambda text: text.rstrip("?"), lambda text: f"{text}  "):
+            rows.append({"query": f"which question has number {next(decoys)} here", "positive": vary(query)})
+    file = tmp_path / "planted.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    assert len(rows) > 8000
+    original = dict(sample_pairs.rows())
+    spec = recipe_for(
+        file,
+        split={"dev_queries": 300},
+        encoder={"model": "lsa", "truncate_dim": 32},
+        mine={"relative_margin": None, "absolute_margin": None, "strategy": strategy, "negatives": 10},
+    )
+    run = pipeline.mine(spec, tmp_path / "run", "cpu")
+    assert pipeline.audit_run(run.folder) == []
+    key = match_key(pl.col("text")).alias("key")
+    corpus, queries = (
+        run.read("corpus.parquet").select("doc_id", key),
+        run.read("queries.parquet").select("query_id", key),
+    )
+    chosen = run.read("negatives.parquet").join(corpus, on="doc_id").select("query_id", negative="key")
+    variants = pl.DataFrame(
+        [(q, vary(text)) for q, p in original.items() for text in (p, q) for vary in (str, *LEAKS.values())],
+        schema=["query", "text"],
+        orient="row",
+    ).select(match_key(pl.col("query")).alias("query"), negative=key)
+    leaked = chosen.join(queries.rename({"key": "query"}), on="query_id").join(
+        variants, on=["query", "negative"], how="semi"
+    )
+    assert leaked.is_empty()
+
+
+def test_no_text_of_dev_is_in_train(sample_pairs, tmp_path):
+    rows = [{"query": q, "positive": p} for q, p in sample_pairs.head(300).rows()]
+    rows += [{"query": q.upper(), "positive": p + " indeed."} for q, p in sample_pairs.head(150).rows()]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    run = pipeline.mine(recipe_for(file, split={"dev_queries": 60}), tmp_path / "run", "cpu")
+    train, dev = run.read("train.parquet"), run.read("dev.parquet")
+    assert len(dev) > 60
+
+    def keys(frame: pl.DataFrame) -> set[str]:
+        texts = pl.concat([frame["query"], frame["positive"]]).to_frame("text")
+        return set(texts.select(match_key(pl.col("text"))).to_series())
+
+    assert not keys(train) & keys(dev)
+    assert not {text.replace(" indeed", "") for text in keys(train)} & {
+        t.replace(" indeed", "") for t in keys(dev)
+    }
+
+
+def test_positive_ratio_is_exact_in_the_rows(pairs_file, tmp_path):
+    spec = recipe_for(pairs_file, mine={"positive_ratio": 0.2, "relative_margin": None})
+    train = pipeline.mine(spec, tmp_path / "run", "cpu").read("train.parquet")
+    assert train["label"].mean() == 0.2
+
+
+def test_queries_that_cannot_be_filled_are_rejected_with_a_reason(pairs_file, tmp_path):
+    spec = recipe_for(
+        pairs_file, mine={"negatives": 5, "relative_margin": 0.9, "shortfall": "drop", "range_max": 8}
+    )
+    run = pipeline.mine(spec, tmp_path / "run", "cpu")
+    rejected = run.read("rejected.parquet").filter(pl.col("stage") == "mine")
+    assert len(rejected) > 0
+    assert rejected["reason"].str.contains(r"^only \d of 5 negatives$").all()
+    assert pipeline.audit_run(run.folder) == []
+
+
+def test_fewer_documents_than_negatives_is_one_clear_line(tmp_path):
+    file = tmp_path / "few.jsonl"
+    file.write_text(
+        "\n".join(
+            json.dumps({"query": f"question number {i}", "positive": f"the answer {i} " * i})
+            for i in range(1, 5)
+        )
+    )
+    with pytest.raises(SourceError, match="the corpus has 4"):
+        pipeline.mine(recipe_for(file), tmp_path / "run", "cpu")
+
+
+def test_nothing_usable_is_one_clear_line(tmp_path):
+    file = tmp_path / "empty.jsonl"
+    file.write_text('{"query": "a question", "positive": ""}\n' * 3)
+    with pytest.raises(SourceError, match="none of 3 rows is usable \\(3 empty positive\\)"):
+        pipeline.mine(recipe_for(file), tmp_path / "run", "cpu")
+
+
+def test_static_encoder_is_trained_on_the_run_itself_and_is_deterministic(
+    sample_pairs, tmp_path, monkeypatch
+):
+    file = tmp_path / "pairs.parquet"
+    sample_pairs.write_parquet(file)
+    found = []
+    for cache in ("a", "b"):
+        monkeypatch.setenv("MINERKIT_CACHE", str(tmp_path / cache))
+        run = pipeline.mine(recipe_for(file, encoder={"model": "static"}), tmp_path / f"run-{cache}", "cpu")
+        found.append(digests(run.folder))
+    assert found[0] == found[1]
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert "inflated" in manifest["encoder"]["note"]
+
+
+def test_chinese_questions_find_chinese_passages(tmp_path):
+    """Word segmentation and normalisation work without blanks between words."""
+    topics = [
+        "光刻机",
+        "晶圆",
+        "封装测试",
+        "存储芯片",
+        "碳化硅",
+        "图像传感器",
+        "射频前端",
+        "电源管理",
+        "刻蚀设备",
+        "汽车电子",
+    ]
+    rows = [
+        {
+            "query": f"{topic}的第{n}个特点是什么？",
+            "positive": f"{topic}有很多特点，其中第{n}个特点与{other}有关，业内已有讨论。",
+        }
+        for topic in topics
+        for n, other in enumerate(topics)
+    ]
+    file = tmp_path / "zh.jsonl"
+    file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    run = pipeline.mine(recipe_for(file, clean={"near_duplicate": 1.0}), tmp_path / "run", "cpu")
+    stats = json.loads((run.folder / "stats.json").read_text())
+    assert stats["retrieval"]["accuracy@10"] > 0.9
+    assert pipeline.audit_run(run.folder) == []
+
+
+def test_load_refuses_what_is_not_a_run(tmp_path):
+    with pytest.raises(RunError, match="no finished run"):
+        load(tmp_path)
+    with pytest.raises(MinerkitError, match="no run folder"):
+        load(tmp_path / "none")
+
+
+@pytest.mark.slow
+def test_squad_agrees_with_brute_force(real_data, minilm, tmp_path):
+    """2,000 random queries of the real corpus, mined exactly as numpy would."""
+    spec = load_recipe(
+        "gooaq",
+        {
+            "source.hub": None, "source.path": str(real_data / "squad_v1.1" / "train.jsonl.gz"),
+            "source.limit": 20_000, "source.query": "question", "source.positive": "passage",
+            "encoder.model": minilm, "mine.absolute_margin": None, "mine.relative_margin": 0.05,
+            "mine.range_max": None,
+        },
+    )  # fmt: skip
+    run = pipeline.mine(spec, tmp_path / "run", "cpu")
+    assert pipeline.audit_run(run.folder) == []
+    from tests.brute_force import disagreements
+
+    assert disagreements(run, spec, np.random.default_rng(0), 2000) == []

@@ -1,0 +1,92 @@
+import numpy as np
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minerkit.cache import Vectors
+from minerkit.filters import filter_false_negatives, thresholds
+from minerkit.recipe import Mine
+from minerkit.retrieve import Collection, hit_rates, retrieve
+
+NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
+
+
+def world(seed: int, n: int, m: int) -> tuple[Collection, pl.DataFrame, np.ndarray]:
+    """Random queries and documents, with one to three positives a query."""
+    rng = np.random.default_rng(seed)
+    queries, documents = (rng.standard_normal((size, 6)).astype(np.float32) for size in (n, m))
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    documents /= np.linalg.norm(documents, axis=1, keepdims=True)
+    ids = [f"q{i:03}" for i in range(n)], [f"d{i:03}" for i in range(m)]
+    rows = {(ids[0][q], ids[1][d]) for q in range(n) for d in rng.integers(0, m, rng.integers(1, 4))}
+    qrels = pl.DataFrame(sorted(rows), schema=["query_id", "doc_id"], orient="row").with_columns(relevance=1)
+    collection = Collection(pl.Series(ids[0]), Vectors.of(queries), pl.Series(ids[1]), Vectors.of(documents))
+    return collection, qrels, np.round(queries.astype(np.float64) @ documents.astype(np.float64).T, 6)
+
+
+@given(seed=st.integers(0, 3000), margin=st.sampled_from([0.0, 0.1, 0.4]), keep=st.sampled_from([1, 4, 50]))
+def test_every_query_gets_its_eligible_documents_while_there_are_any(seed, margin, keep):
+    collection, qrels, scores = world(seed, 6, 40)
+    rules = Mine.model_validate({"relative_margin": margin, "keep": keep})
+    rng = np.random.default_rng(seed)
+    shut = {
+        (f"q{q:03}", f"d{d:03}") for q, d in zip(rng.integers(0, 6, 8), rng.integers(0, 40, 8), strict=True)
+    }
+    shut -= set(qrels.select("query_id", "doc_id").rows())
+    excluded = pl.DataFrame(
+        [(*pair, "near_duplicate") for pair in sorted(shut)], schema=NOTHING.schema, orient="row"
+    )
+    found = retrieve(collection, qrels, excluded, rules, np.full(6, 5))
+    judged = filter_false_negatives(found, excluded, rules)
+    for row in range(6):
+        query = f"q{row:03}"
+        positives = {int(d[1:]) for q, d in qrels.select("query_id", "doc_id").rows() if q == query}
+        limit = thresholds(np.array([min(scores[row, d] for d in positives)]), rules)["relative_margin"][0]
+        order = [d for d in np.argsort(-scores[row], kind="stable") if d not in positives]
+        eligible = [d for d in order if scores[row, d] <= limit and (query, f"d{d:03}") not in shut]
+        mine = judged.filter((pl.col("query_id") == query) & pl.col("reason").is_null())["doc_id"].to_list()
+        assert mine[:5] == [f"d{d:03}" for d in eligible[:5]]
+        kept = found.filter(
+            (pl.col("query_id") == query) & (pl.col("relevance") == 0) & pl.col("rank").is_not_null()
+        )
+        ranked = kept.sort("rank").select("doc_id", "rank").rows()
+        assert ranked[:keep] == [(f"d{d:03}", place + 1) for place, d in enumerate(order[:keep])]
+
+
+def test_positives_are_scored_whether_retrieved_or_not():
+    collection, qrels, _ = world(5, 6, 40)
+    found = retrieve(collection, qrels, NOTHING, Mine.model_validate({"keep": 1}), np.full(6, 1))
+    positives = found.filter(pl.col("relevance") > 0)
+    assert set(positives.select("query_id", "doc_id").rows()) == set(
+        qrels.select("query_id", "doc_id").rows()
+    )
+    assert positives["score"].is_finite().all()
+
+
+def test_rank_range_is_searched_beyond_keep():
+    collection, qrels, _ = world(7, 6, 40)
+    rules = Mine.model_validate({"absolute_margin": 0.3, "range_max": 20, "keep": 2, "shortfall": "keep"})
+    deep = retrieve(collection, qrels, NOTHING, rules, np.full(6, 5))
+    wide = retrieve(collection, qrels, NOTHING, rules.model_copy(update={"keep": 40}), np.full(6, 5))
+
+    def eligible(frame: pl.DataFrame) -> list[tuple]:
+        judged = filter_false_negatives(frame, NOTHING, rules).filter(pl.col("reason").is_null())
+        return judged.select("query_id", "doc_id", "rank").rows()
+
+    assert eligible(deep) == eligible(wide)
+
+
+def test_hit_rates_count_the_first_positive():
+    eye = np.eye(4, dtype=np.float32)
+    documents = np.vstack([eye, eye * 0.5]).astype(np.float32)
+    collection = Collection(
+        pl.Series(["q0", "q1"]),
+        Vectors.of(eye[:2]),
+        pl.Series([f"d{i}" for i in range(8)]),
+        Vectors.of(documents),
+    )
+    qrels = pl.DataFrame(
+        {"query_id": ["q0", "q1", "q1"], "doc_id": ["d0", "d5", "d3"], "relevance": [1, 1, 1]}
+    )
+    rates = hit_rates(collection, qrels, depth=8)
+    assert rates == {"accuracy@1": 0.5, "accuracy@10": 1.0, "accuracy@8": 1.0, "mrr@10": 0.75}
