@@ -84,9 +84,9 @@ def shingles(texts: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.i
         `hashes[offsets[i]:offsets[i + 1]]`. A shorter text is padded with blanks and has at least one.
     """
     keys = pl.select(match_key(pl.lit(texts.alias("text")))).to_series()
-    padded = keys + " " * (SHINGLE - 1)
+    padded = (keys + " " * (SHINGLE - 1)).str.pad_end(SHINGLE)
     lengths = padded.str.len_chars().to_numpy().astype(np.int64)
-    counts = np.maximum(lengths - (SHINGLE - 1), 1)
+    counts = lengths - (SHINGLE - 1)
     points = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
