@@ -27,6 +27,7 @@ __all__ = ["Batch", "dataset", "fingerprint", "input_files", "read"]
 
 #: Raw bytes (JSON lines) and rows (other formats) a batch.
 BATCH_BYTES, BATCH_ROWS = 16 << 20, 50_000
+BUFFER_BYTES = 1 << 20
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 PACKED = (".gz", ".zst")
 PAIRS = {"query": pl.String, "positive": pl.String, "source": pl.String}
@@ -163,6 +164,8 @@ def _files(source: Source) -> Iterator[Batch]:
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise SourceError(f"{file}: damaged gzip ({error}); fetch or pack the file again") from error
         except OSError as error:
+            if file.suffix.lower() == ".zst" and error.strerror is None:  # from the decoder, not the disk
+                raise SourceError(f"{file}: damaged zstd ({error}); fetch or pack the file again") from error
             raise SourceError(f"{file}: cannot be read: {error.strerror or error}") from error
         if left is not None and left <= 0:
             return
@@ -192,12 +195,9 @@ def _opened(file: Path) -> IO[bytes]:
     if file.suffix.lower() == ".gz":
         return gzip.GzipFile(file)  # type: ignore[return-value]
     if file.suffix.lower() == ".zst":
-        import zstandard
+        import pyarrow as pa  # reads all frames of a file, and notices where one is cut short
 
-        try:
-            return zstandard.open(file, "rb")  # type: ignore[no-any-return]
-        except zstandard.ZstdError as error:
-            raise SourceError(f"{file}: damaged zstd ({error}); fetch or pack the file again") from error
+        return io.BufferedReader(pa.input_stream(str(file), compression="zstd"), BUFFER_BYTES)
     return file.open("rb")
 
 
