@@ -33,6 +33,8 @@ PACKED = (".gz", ".zst")
 PAIRS = {"query": pl.String, "positive": pl.String, "source": pl.String}
 #: The longest field a CSV file may have; beyond it a quotation mark was never closed.
 csv.field_size_limit(4 << 20)
+#: What the csv module says then, and where the file ends in a quoted field.
+UNCLOSED = ("field larger", "unexpected end")
 
 
 @dataclass(frozen=True)
@@ -283,27 +285,37 @@ def _table(file: Path, stream: IO[bytes], source: Source, limit: int | None, com
     # Undecodable bytes become surrogates, which mark their row as bad without stopping the file.
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     quoting: Literal[0, 3] = csv.QUOTE_NONE if comma == "\t" else csv.QUOTE_MINIMAL
-    reader = csv.reader(text, delimiter=comma, quoting=quoting)
+    reader = csv.reader(text, delimiter=comma, quoting=quoting, strict=True)
+    started = 1
 
     def records(header: list[str]) -> Iterator[tuple[str, Any]]:
-        first = reader.line_num + 1
-        for cells in itertools.islice(reader, limit):
+        nonlocal started
+        while True:
+            started = reader.line_num + 1
+            place = f"{file.name}:{started}"
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if str(error).startswith(UNCLOSED):
+                    raise
+                yield place, f"not CSV: {error}"
+                continue
             if len(cells) == len(header):
-                record: Any = dict(zip(header, cells, strict=True))
+                yield place, dict(zip(header, cells, strict=True))
             else:
-                record = f"{len(cells)} fields, not {len(header)}" if cells else "blank line"
-            yield f"{file.name}:{first}", record
-            first = reader.line_num + 1
+                yield place, f"{len(cells)} fields, not {len(header)}" if cells else "blank line"
 
     try:
         header = next(reader, None)
         if header is None:
             return
         _require(file, header, source)
-        yield from _batched(records(header), source)
+        yield from _batched(itertools.islice(records(header), limit), source)
     except csv.Error as error:
-        hint = "a quotation mark is never closed" if "field" in str(error) else str(error)
-        raise SourceError(f"{file}:{reader.line_num}: not {file.suffixes[0][1:].upper()}: {hint}") from error
+        hint = "a quotation mark is never closed" if str(error).startswith(UNCLOSED) else str(error)
+        raise SourceError(f"{file}:{started}: not {_format(file)[1:].upper()}: {hint}") from error
 
 
 def _parquet(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> Iterator[Batch]:
