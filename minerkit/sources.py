@@ -241,18 +241,24 @@ def _fast_lines(file: Path, lines: Sequence[bytes], done: int, source: Source) -
     return Batch(len(lines), pairs, schema.empty("rejected"))
 
 
-def _parsed(line: bytes) -> Any:
+def _parsed(line: bytes) -> dict[str, Any] | str:
     """Parse a JSON line into a dict; into a reason where it cannot be."""
     if not line.strip():
         return "blank line"
     try:
-        return json.loads(line)
+        record = json.loads(line)
     except UnicodeDecodeError:
         return "invalid UTF-8"
     except json.JSONDecodeError as error:
         return f"not JSON: {error.msg} at character {error.pos + 1}"
-    except RecursionError:
-        return "not JSON: nested too deep"
+    except (RecursionError, ValueError) as error:
+        return f"not JSON: {_beyond(error)}"
+    return record if isinstance(record, dict) else "not an object"
+
+
+def _beyond(error: Exception) -> str:
+    """Say what Python's JSON parser cannot take in."""
+    return "nested too deep" if isinstance(error, RecursionError) else "a number of too many digits"
 
 
 def _json(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> Iterator[Batch]:
@@ -270,7 +276,11 @@ def _json(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> I
         if not raw.strip():
             return
         raise SourceError(f"{file}:{error.lineno}: not JSON: {error.msg}") from error
-    if isinstance(data, dict):
+    except (RecursionError, ValueError) as error:
+        raise SourceError(f"{file}: not JSON: {_beyond(error)}") from error
+    if isinstance(data, dict) and source.query in data:
+        data = [data]
+    elif isinstance(data, dict):
         lists = [value for value in data.values() if isinstance(value, list)]
         data = lists[0] if len(lists) == 1 else [data]
     if not isinstance(data, list):
@@ -278,7 +288,8 @@ def _json(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> I
     if data and isinstance(data[0], dict):
         _require(file, list(data[0]), source)
     places = (f"{file.name}[{number}]" for number in itertools.count())
-    yield from _batched(zip(places, data[:limit], strict=False), source)
+    rows = (row if isinstance(row, dict) else "not an object" for row in data[:limit])
+    yield from _batched(zip(places, rows, strict=False), source)
 
 
 def _table(file: Path, stream: IO[bytes], source: Source, limit: int | None, comma: str) -> Iterator[Batch]:
@@ -385,7 +396,7 @@ def _batched(records: Iterable[tuple[str, Any]], source: Source) -> Iterator[Bat
         yield _checked(part, source)
 
 
-def _checked(records: Iterable[tuple[str, Any]], source: Source) -> Batch:
+def _checked(records: Iterable[tuple[str, dict[str, Any] | str]], source: Source) -> Batch:
     """Sort records (place, dict or reason) into pairs and rejected rows."""
     pairs: list[tuple[str | None, str | None, str]] = []
     rejected: list[tuple[str, str, str]] = []
@@ -393,7 +404,7 @@ def _checked(records: Iterable[tuple[str, Any]], source: Source) -> Batch:
     for place, record in records:
         rows += 1
         if not isinstance(record, dict):
-            rejected.append((record if isinstance(record, str) else "not an object", place, ""))
+            rejected.append((record, place, ""))
             continue
         query, positive = record.get(source.query), record.get(source.positive)
         positives = positive if isinstance(positive, list) else [positive]
