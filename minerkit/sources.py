@@ -10,6 +10,7 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import numpy as np
 import polars as pl
 
 from minerkit import schema
@@ -235,9 +237,10 @@ def _fast_lines(file: Path, lines: Sequence[bytes], done: int, source: Source) -
     if len(frame) != len(lines) or frame.select(odd.any()).item():
         return None
     place = pl.format("{}:{}", pl.lit(file.name), pl.int_range(done + 1, done + 1 + pl.len()))
-    pairs = frame.select(
-        pl.col(source.query).alias("query"), pl.col(source.positive).alias("positive"), place.alias("source")
+    query, positive = (
+        pl.when(pl.col(name) != "").then(pl.col(name)) for name in (source.query, source.positive)
     )
+    pairs = frame.select(query.alias("query"), positive.alias("positive"), place.alias("source"))
     return Batch(len(lines), pairs, schema.empty("rejected"))
 
 
@@ -424,7 +427,9 @@ def _text(value: Any) -> str | None:
     """Give a cell as text: None where there is none, "" where it cannot be a text."""
     if value is None or value == "":
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, float):  # 2 for 2.0, as polars writes it; not a number is a missing value
+        return None if math.isnan(value) else np.format_float_positional(value, trim="-")
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
         return ""
