@@ -11,7 +11,21 @@ from minerkit import near_duplicates as module
 from minerkit.near_duplicates import near_duplicates
 from minerkit.text import jaccard
 
-WORDS = "the a chip wafer etching tool of plasma yield 芯片 设备 report rate clean room 2024 grows by".split()
+WORDS = [
+    "the",
+    "a",
+    "chip",
+    "wafer",
+    "etching",
+    "of",
+    "plasma",
+    "芯片",
+    "设备",
+    "report",
+    "rate",
+    "2024",
+    "by",
+]
 
 
 def planted(seed: int, count: int) -> list[str]:
