@@ -216,6 +216,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[Location, str]]:
         if location in lines:
             raise RecipeError(f"{path}:{mark}: {'.'.join(map(str, location))} is given twice")
         lines[location] = f"{path}:{mark}"
+    if isinstance(values.get("format"), str):  # so that keys of the section can be inherited
+        values["format"] = {"type": values["format"]}
     return values, lines
 
 
