@@ -13,11 +13,11 @@ from minerkit.splits import assign, linked_texts
 from minerkit.text import jaccard, match_key
 
 LONG = "hard boiled eggs keep for about a week in the refrigerator, peeled or not, and longer when frozen"
-#: Texts of ten meanings: spelling variants and near-duplicates in both roles, and plain ones.
+#: Spelling variants and near-duplicates in both roles, and plain ones.
 TEXTS = [
     "What is AI", "what is ai?", "ＷＨＡＴ is AI",
     LONG, LONG.replace("week", "weak"), LONG.replace("peeled", "Peeled") + "!",
-    "ice", "Ice.", "tea", "salt", "rice", "soup", "milk", "bread",
+    "ice", "Ice.", *(f"plain text {letter}" for letter in "abcdefghijklmnopqrst"),
 ]  # fmt: skip
 
 
@@ -45,8 +45,8 @@ def held(queries: pl.DataFrame) -> list[str]:
 
 
 @given(
-    rows=st.lists(st.tuples(st.sampled_from(TEXTS), st.sampled_from(TEXTS)), min_size=2, max_size=14),
-    dev=st.integers(0, 6),
+    rows=st.lists(st.tuples(st.sampled_from(TEXTS), st.sampled_from(TEXTS)), min_size=4, max_size=14),
+    dev=st.integers(1, 5),
     seed=st.integers(0, 5),
 )
 def test_no_text_and_no_near_duplicate_stands_on_both_sides(rows, dev, seed):
