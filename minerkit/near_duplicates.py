@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 
 #: Texts cut into shingles at once, and candidate pairs compared at once.
 CHUNK, BATCH = 20_000, 1_000_000
-#: Shingles are known by this many bits of their hash until pairs are compared; collisions cost a little speed.
+#: Until pairs are compared, shingles are known by this many bits of their hash; collisions cost some speed.
 BITS = 24
 
 

@@ -1,6 +1,6 @@
 """What a recipe may say: pydantic models that hold every default and give the JSON Schema for editors."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -121,7 +121,7 @@ class Mine(Section):
     range_max: int | None = Field(None, ge=1)
     """Take negatives only from this many best-ranked documents; null: go on until the query is filled."""
     shortfall: Literal["keep", "backfill", "drop"] = "backfill"
-    """A query with too few: keep it short, fill it from below the range (never above a margin), or drop it."""
+    """A query with too few: keep it short, fill it from below the range (not above a margin), or drop it."""
     strategy: Literal["top", "random"] = "top"
     """Take the hardest eligible documents, or draw from the range (from the best `keep` without a range)."""
     seed: int = 12
@@ -211,8 +211,19 @@ class Sample(Section):
     """Recipe values that fit the sample's size, by dotted key."""
 
 
+def _as_written(schema: dict[str, Any]) -> None:
+    """Let the JSON Schema take what a file may say beside the models: a format by name, and `extends`."""
+    properties = schema["properties"]
+    named = {"enum": list(get_args(Format.model_fields["type"].annotation))}
+    properties["format"] = {"anyOf": [named, properties["format"]]}
+    properties["extends"] = {"type": "string", "description": "A recipe, by name or path, to start from."}
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
+
+
 class Recipe(Section):
     """One file from raw corpus to trained model."""
+
+    model_config = ConfigDict(json_schema_extra=_as_written)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The recipe's name; the run is written to runs/<name>."""

@@ -212,10 +212,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[Location, str]]:
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of sections (name, source, mine, ...)")
     lines = {}
-    for location, mark in _positions(node, ()):
-        if location in lines:
-            raise RecipeError(f"{path}:{mark}: {'.'.join(map(str, location))} is given twice")
-        lines[location] = f"{path}:{mark}"
+    try:
+        for location, mark in _positions(node, ()):
+            if location in lines:
+                raise RecipeError(f"{path}:{mark}: {'.'.join(map(str, location))} is given twice")
+            lines[location] = f"{path}:{mark}"
+    except RecursionError as error:
+        raise RecipeError(f"{path}: an alias stands inside its own anchor") from error
+    if isinstance(values.get("format"), str):  # so that keys of the section can be inherited
+        values["format"] = {"type": values["format"]}
     return values, lines
 
 

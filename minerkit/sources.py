@@ -10,6 +10,7 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+import numpy as np
 import polars as pl
 
 from minerkit import schema
@@ -27,11 +29,14 @@ __all__ = ["Batch", "dataset", "fingerprint", "input_files", "read"]
 
 #: Raw bytes (JSON lines) and rows (other formats) a batch.
 BATCH_BYTES, BATCH_ROWS = 16 << 20, 50_000
+BUFFER_BYTES = 1 << 20
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 PACKED = (".gz", ".zst")
 PAIRS = {"query": pl.String, "positive": pl.String, "source": pl.String}
 #: The longest field a CSV file may have; beyond it a quotation mark was never closed.
 csv.field_size_limit(4 << 20)
+#: What the csv module says then, and where the file ends in a quoted field.
+UNCLOSED = ("field larger", "unexpected end")
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,8 @@ def _files(source: Source) -> Iterator[Batch]:
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise SourceError(f"{file}: damaged gzip ({error}); fetch or pack the file again") from error
         except OSError as error:
+            if file.suffix.lower() == ".zst" and error.strerror is None:  # from the decoder, not the disk
+                raise SourceError(f"{file}: damaged zstd ({error}); fetch or pack the file again") from error
             raise SourceError(f"{file}: cannot be read: {error.strerror or error}") from error
         if left is not None and left <= 0:
             return
@@ -192,12 +199,9 @@ def _opened(file: Path) -> IO[bytes]:
     if file.suffix.lower() == ".gz":
         return gzip.GzipFile(file)  # type: ignore[return-value]
     if file.suffix.lower() == ".zst":
-        import zstandard
+        import pyarrow as pa  # reads all frames of a file, and notices where one is cut short
 
-        try:
-            return zstandard.open(file, "rb")  # type: ignore[no-any-return]
-        except zstandard.ZstdError as error:
-            raise SourceError(f"{file}: damaged zstd ({error}); fetch or pack the file again") from error
+        return io.BufferedReader(pa.input_stream(str(file), compression="zstd"), BUFFER_BYTES)
     return file.open("rb")
 
 
@@ -233,24 +237,31 @@ def _fast_lines(file: Path, lines: Sequence[bytes], done: int, source: Source) -
     if len(frame) != len(lines) or frame.select(odd.any()).item():
         return None
     place = pl.format("{}:{}", pl.lit(file.name), pl.int_range(done + 1, done + 1 + pl.len()))
-    pairs = frame.select(
-        pl.col(source.query).alias("query"), pl.col(source.positive).alias("positive"), place.alias("source")
+    query, positive = (
+        pl.when(pl.col(name) != "").then(pl.col(name)) for name in (source.query, source.positive)
     )
+    pairs = frame.select(query.alias("query"), positive.alias("positive"), place.alias("source"))
     return Batch(len(lines), pairs, schema.empty("rejected"))
 
 
-def _parsed(line: bytes) -> Any:
+def _parsed(line: bytes) -> dict[str, Any] | str:
     """Parse a JSON line into a dict; into a reason where it cannot be."""
     if not line.strip():
         return "blank line"
     try:
-        return json.loads(line)
+        record = json.loads(line)
     except UnicodeDecodeError:
         return "invalid UTF-8"
     except json.JSONDecodeError as error:
         return f"not JSON: {error.msg} at character {error.pos + 1}"
-    except RecursionError:
-        return "not JSON: nested too deep"
+    except (RecursionError, ValueError) as error:
+        return f"not JSON: {_beyond(error)}"
+    return record if isinstance(record, dict) else "not an object"
+
+
+def _beyond(error: Exception) -> str:
+    """Say what Python's JSON parser cannot take in."""
+    return "nested too deep" if isinstance(error, RecursionError) else "a number of too many digits"
 
 
 def _json(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> Iterator[Batch]:
@@ -268,7 +279,11 @@ def _json(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> I
         if not raw.strip():
             return
         raise SourceError(f"{file}:{error.lineno}: not JSON: {error.msg}") from error
-    if isinstance(data, dict):
+    except (RecursionError, ValueError) as error:
+        raise SourceError(f"{file}: not JSON: {_beyond(error)}") from error
+    if isinstance(data, dict) and source.query in data:
+        data = [data]
+    elif isinstance(data, dict):
         lists = [value for value in data.values() if isinstance(value, list)]
         data = lists[0] if len(lists) == 1 else [data]
     if not isinstance(data, list):
@@ -276,34 +291,45 @@ def _json(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> I
     if data and isinstance(data[0], dict):
         _require(file, list(data[0]), source)
     places = (f"{file.name}[{number}]" for number in itertools.count())
-    yield from _batched(zip(places, data[:limit], strict=False), source)
+    rows = (row if isinstance(row, dict) else "not an object" for row in data[:limit])
+    yield from _batched(zip(places, rows, strict=False), source)
 
 
 def _table(file: Path, stream: IO[bytes], source: Source, limit: int | None, comma: str) -> Iterator[Batch]:
     # Undecodable bytes become surrogates, which mark their row as bad without stopping the file.
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     quoting: Literal[0, 3] = csv.QUOTE_NONE if comma == "\t" else csv.QUOTE_MINIMAL
-    reader = csv.reader(text, delimiter=comma, quoting=quoting)
+    reader = csv.reader(text, delimiter=comma, quoting=quoting, strict=True)
+    started = 1
 
     def records(header: list[str]) -> Iterator[tuple[str, Any]]:
-        first = reader.line_num + 1
-        for cells in itertools.islice(reader, limit):
+        nonlocal started
+        while True:
+            started = reader.line_num + 1
+            place = f"{file.name}:{started}"
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if str(error).startswith(UNCLOSED):
+                    raise
+                yield place, f"not CSV: {error}"
+                continue
             if len(cells) == len(header):
-                record: Any = dict(zip(header, cells, strict=True))
+                yield place, dict(zip(header, cells, strict=True))
             else:
-                record = f"{len(cells)} fields, not {len(header)}" if cells else "blank line"
-            yield f"{file.name}:{first}", record
-            first = reader.line_num + 1
+                yield place, f"{len(cells)} fields, not {len(header)}" if cells else "blank line"
 
     try:
         header = next(reader, None)
         if header is None:
             return
         _require(file, header, source)
-        yield from _batched(records(header), source)
+        yield from _batched(itertools.islice(records(header), limit), source)
     except csv.Error as error:
-        hint = "a quotation mark is never closed" if "field" in str(error) else str(error)
-        raise SourceError(f"{file}:{reader.line_num}: not {file.suffixes[0][1:].upper()}: {hint}") from error
+        hint = "a quotation mark is never closed" if str(error).startswith(UNCLOSED) else str(error)
+        raise SourceError(f"{file}:{started}: not {_format(file)[1:].upper()}: {hint}") from error
 
 
 def _parquet(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> Iterator[Batch]:
@@ -373,7 +399,7 @@ def _batched(records: Iterable[tuple[str, Any]], source: Source) -> Iterator[Bat
         yield _checked(part, source)
 
 
-def _checked(records: Iterable[tuple[str, Any]], source: Source) -> Batch:
+def _checked(records: Iterable[tuple[str, dict[str, Any] | str]], source: Source) -> Batch:
     """Sort records (place, dict or reason) into pairs and rejected rows."""
     pairs: list[tuple[str | None, str | None, str]] = []
     rejected: list[tuple[str, str, str]] = []
@@ -381,7 +407,7 @@ def _checked(records: Iterable[tuple[str, Any]], source: Source) -> Batch:
     for place, record in records:
         rows += 1
         if not isinstance(record, dict):
-            rejected.append((record if isinstance(record, str) else "not an object", place, ""))
+            rejected.append((record, place, ""))
             continue
         query, positive = record.get(source.query), record.get(source.positive)
         positives = positive if isinstance(positive, list) else [positive]
@@ -401,7 +427,9 @@ def _text(value: Any) -> str | None:
     """Give a cell as text: None where there is none, "" where it cannot be a text."""
     if value is None or value == "":
         return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, float):  # 2 for 2.0, as polars writes it; not a number is a missing value
+        return None if math.isnan(value) else np.format_float_positional(value, trim="-")
+    if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
         return ""

@@ -86,7 +86,7 @@ def shingles(texts: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.i
         `hashes[offsets[i]:offsets[i + 1]]`. A shorter text is padded with blanks and has at least one.
     """
     keys = pl.select(match_key(pl.lit(texts.alias("text")))).to_series()
-    padded = pl.select(pl.lit(keys).replace("", " ")).to_series() + " " * (SHINGLE - 1)
+    padded = (keys + " " * (SHINGLE - 1)).str.pad_end(SHINGLE)
     lengths = padded.str.len_chars().to_numpy().astype(np.int64)
     counts = lengths - (SHINGLE - 1)
     points = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)

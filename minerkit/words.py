@@ -6,8 +6,9 @@ from typing import Any
 
 __all__ = ["words"]
 
+HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 #: A run of Chinese characters, or a run of other letters and digits.
-TOKEN = re.compile(r"(?P<han>[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+)|[^\W_]+")
+TOKEN = re.compile(rf"(?P<han>[{HAN}]+)|[^\W_{HAN}]+")
 
 
 def words(text: str) -> list[str]:

@@ -59,7 +59,7 @@ def test_manifest_knows_inputs_outputs_versions_and_seeds(sample_run):
     assert manifest["seeds"] == {"split": 12, "mine": 12}
     assert manifest["search"] == {"mode": "exact", "recall": 1.0}
     assert (
-        list(manifest["inputs"].values())[0]
+        next(iter(manifest["inputs"].values()))
         == hashlib.sha256(Path(next(iter(manifest["inputs"]))).read_bytes()).hexdigest()
     )
 
@@ -178,11 +178,9 @@ LEAKS = {
 
 @pytest.mark.parametrize("strategy", ["top", "random"])
 def test_planted_leaks_do_not_come_through(sample_pairs, tmp_path, strategy):
-    """About 10,000 ways to leak: every positive planted under other spellings, and every query as a document."""
+    """Every positive is planted under other spellings, and every query as a document."""
     rows = [{"query": q, "positive": p} for q, p in sample_pairs.rows()]
-    rows = [
-        row for row in rows if len(row["positive"]) > 130
-    ]  # an edit makes a near-duplicate of a long text
+    rows = [row for row in rows if len(row["positive"]) > 130]  # one edit: similarity above 0.9
     decoys = iter(range(10**6))
     for query, positive in [(row["query"], row["positive"]) for row in rows]:
         for vary in LEAKS.values():

@@ -13,7 +13,7 @@ from minerkit.words import words
 
 __all__ = ["LsaEncoder"]
 
-DIMENSIONS, SEED, VERSION = 256, 12, "lsa-2"
+DIMENSIONS, SEED, VERSION = 256, 12, "lsa-3"
 
 
 class LsaEncoder:

@@ -1,0 +1,155 @@
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minerkit.clean import clean, tables
+from minerkit.errors import SourceError
+from minerkit.recipe import Clean, Split
+from minerkit.splits import assign, linked_texts
+from minerkit.text import jaccard, match_key
+
+LONG = "hard boiled eggs keep for about a week in the refrigerator, peeled or not, and longer when frozen"
+#: Spelling variants and near-duplicates in both roles, and plain ones.
+TEXTS = [
+    "What is AI", "what is ai?", "ＷＨＡＴ is AI",
+    LONG, LONG.replace("week", "weak"), LONG.replace("peeled", "Peeled") + "!",
+    "ice", "Ice.", *(f"plain text {letter}" for letter in "abcdefghijklmnopqrst"),
+]  # fmt: skip
+
+
+def collection(rows: list[tuple[str, str]]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    frame = pl.DataFrame(rows, schema={"query": pl.String, "positive": pl.String}, orient="row")
+    pairs, _ = clean(frame.with_columns(source=pl.lit("x")), Clean())
+    return tables(pairs)
+
+
+def distinct(count: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """So many queries that share nothing."""
+    return collection([(f"question {i}", f"answer {i}") for i in range(count)])
+
+
+def split(
+    found: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], dev: int, seed: int = 12
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    queries, corpus, qrels = found
+    links = linked_texts(queries, corpus, 0.9)
+    return assign(queries, corpus, qrels, links, Split(dev_queries=dev, seed=seed))
+
+
+def held(queries: pl.DataFrame) -> list[str]:
+    return queries.filter(pl.col("split") == "dev")["query_id"].to_list()
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(TEXTS), st.sampled_from(TEXTS)), min_size=4, max_size=14),
+    dev=st.integers(1, 5),
+    seed=st.integers(0, 5),
+)
+def test_no_text_and_no_near_duplicate_stands_on_both_sides(rows, dev, seed):
+    found = collection(rows)
+    try:
+        queries, corpus = split(found, dev, seed)
+    except SourceError:
+        return
+    texts = pl.concat([queries.select("text", "split"), corpus.select("text", "split")])
+    train, heldout = (texts.filter(pl.col("split") == side)["text"] for side in ("train", "dev"))
+    assert not {*match_keys(train)} & {*match_keys(heldout)}
+    both = pl.concat([train, heldout])
+    across = np.array(
+        list(itertools.product(range(len(train)), range(len(train), len(both)))), np.int64
+    ).reshape(-1, 2)
+    assert (jaccard(both, across) < 0.9).all()
+    sides = found[2].join(queries, on="query_id").join(corpus, on="doc_id", suffix="_doc")
+    assert sides["split"].to_list() == sides["split_doc"].to_list()
+    assert len(held(queries)) <= dev
+
+
+def match_keys(texts: pl.Series) -> list[str]:
+    return texts.to_frame("text").select(match_key(pl.col("text")))["text"].to_list()
+
+
+@pytest.mark.parametrize("dev", [1, 7, 39])
+def test_as_many_dev_queries_as_wanted_where_nothing_is_shared(dev):
+    queries, corpus = split(distinct(40), dev)
+    assert len(held(queries)) == dev
+    assert (corpus["split"] == "dev").sum() == dev
+
+
+@given(st.integers(0, 50))
+def test_as_many_dev_queries_as_wanted_where_only_some_share_texts(seed):
+    shared = [(f"shared {i}", "one answer") for i in range(5)]
+    queries, _ = split(collection([*shared, *((f"q {i}", f"a {i}") for i in range(9))]), 7, seed)
+    assert len(held(queries)) == 7
+
+
+def test_queries_that_share_a_positive_go_together():
+    queries, _ = split(collection([("a", "one"), ("b", "one"), ("c", "two"), ("d", "two")]), 3)
+    assert held(queries) in (["q0000001", "q0000002"], ["q0000003", "q0000004"])
+
+
+def test_near_duplicate_answers_tie_their_queries():
+    rows = [("a", LONG), ("b", LONG.replace("week", "weak")), ("c", "soup"), ("d", "soup")]
+    queries, _ = split(collection(rows), 3)
+    assert held(queries) in (["q0000001", "q0000002"], ["q0000003", "q0000004"])
+
+
+def test_a_query_that_is_another_ones_answer_goes_with_it():
+    rows = [("tea", "Milk"), ("milk?", "cow"), ("ice", "cold"), ("water", "cold")]
+    queries, _ = split(collection(rows), 3)
+    assert held(queries) in (["q0000001", "q0000002"], ["q0000003", "q0000004"])
+
+
+def test_without_dev_queries_all_is_train():
+    queries, corpus = split(distinct(3), 0)
+    assert set(queries["split"]) == set(corpus["split"]) == {"train"}
+
+
+def test_the_same_seed_gives_the_same_split():
+    assert held(split(distinct(60), 20)[0]) == held(split(distinct(60), 20)[0])
+
+
+def test_another_seed_gives_another_split():
+    assert held(split(distinct(60), 20, seed=1)[0]) != held(split(distinct(60), 20, seed=2)[0])
+
+
+def test_rows_and_columns_stay_as_they_were():
+    found = distinct(5)
+    queries, corpus = split(found, 2)
+    assert queries.drop("split").equals(found[0])
+    assert corpus.drop("split").equals(found[1])
+
+
+@pytest.mark.parametrize("dev", [4, 5])
+def test_a_split_that_leaves_nothing_to_train_on_is_refused(dev):
+    with pytest.raises(
+        SourceError, match=rf"split\.dev_queries={dev} leaves nothing to train on: .* 4 queries"
+    ):
+        split(distinct(4), dev)
+
+
+def test_a_corpus_that_cannot_be_split_is_refused():
+    rows = [("a", "one"), ("b", "one"), ("c", "two"), ("d", "two")]
+    with pytest.raises(SourceError, match=r"no query can be held out.* smallest connected set has 2 queries"):
+        split(collection(rows), 1)
+
+
+def test_linked_texts_are_match_keys_of_queries_and_documents():
+    queries, corpus, _ = collection([(LONG, "soup"), ("ice", LONG.replace("week", "weak") + "?")])
+    links = linked_texts(queries, corpus, 0.9)
+    assert links.rows() == [(LONG, LONG.replace("week", "weak"))]
+
+
+def test_equal_match_keys_need_no_link():
+    queries, corpus, _ = collection([("Ice", "soup"), ("tea", "ice?")])
+    assert linked_texts(queries, corpus, 0.9).is_empty()
+
+
+def test_without_a_threshold_nothing_is_linked():
+    queries, corpus, _ = collection([(LONG, LONG.replace("week", "weak"))])
+    links = linked_texts(queries, corpus, None)
+    assert links.is_empty()
+    assert links.schema == {"left": pl.String, "right": pl.String}
