@@ -42,7 +42,7 @@ def recipe(file: Path, query: str, positive: str, model: str, rules: dict[str, A
 
 
 def peer(pairs: pl.DataFrame, spec: Recipe, folder: Path) -> pl.DataFrame:
-    """Mine with the peer, from minerkit's embeddings; give its labelled rows: query, document, label."""
+    """Mine with the peer, from minerkit's embeddings; give its rows: query, document, score, label."""
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import mine_hard_negatives
@@ -67,10 +67,14 @@ def peer(pairs: pl.DataFrame, spec: Recipe, folder: Path) -> pl.DataFrame:
         **{key: rules[key] for key in shared},
         num_negatives=spec.mine.negatives,
         output_format="labeled-pair",
+        output_scores=True,
         cache_folder=str(folder),
         verbose=False,
     )
-    return pl.DataFrame(mined.data.table).rename({"positive": "document"})
+    rows = pl.DataFrame(mined.data.table).rename({"positive": "document"})
+    known = pairs.select("query", document="positive", label=pl.lit(1)).unique()
+    labelled = rows.join(known, on=["query", "document"], how="left", maintain_order="left")
+    return labelled.with_columns(pl.col("label").fill_null(0))
 
 
 def compare(run: Run, spec: Recipe, theirs: pl.DataFrame) -> tuple[Counter[str], pl.DataFrame]:
@@ -79,12 +83,12 @@ def compare(run: Run, spec: Recipe, theirs: pl.DataFrame) -> tuple[Counter[str],
     queries = run.read("queries.parquet").select("query_id", query=key)
     corpus = run.read("corpus.parquet").select("doc_id", document=key)
     negatives = theirs.filter(pl.col("label") == 0).select(
-        query=normalised(pl.col("query")), document=normalised(pl.col("document"))
+        "score", query=normalised(pl.col("query")), document=normalised(pl.col("document"))
     )
     peers = negatives.join(queries, on="query").join(corpus, on="document").group_by("query_id")
     excluded = run.read(".stages/excluded.parquet")
     both = (
-        queries.join(peers.agg(pl.col("doc_id").alias("peer")), on="query_id", how="left")
+        queries.join(peers.agg(peer="doc_id", peer_scores="score"), on="query_id", how="left")
         .join(
             run.read("negatives.parquet").group_by("query_id").agg(ours="doc_id"), on="query_id", how="left"
         )
@@ -116,9 +120,8 @@ def _scores(run: Run) -> pl.DataFrame:
 
 def _tied(row: dict[str, Any], differing: set[str], spec: Recipe) -> bool:
     """Say whether all documents that differ lie at the weakest accepted score or at a threshold."""
-    scores = dict(zip(row["documents"], row["scores"], strict=True))
-    if not differing <= scores.keys():
-        return False
+    scores = dict(zip(row["peer"], row["peer_scores"], strict=True))
+    scores |= dict(zip(row["documents"], row["scores"], strict=True))
     pos = np.array([row["pos"]], dtype=np.float64)
     edges = [float(value[0]) for value in thresholds(pos, spec.mine).values()]
     edges.append(min((scores[doc] for doc in row["ours"] or []), default=np.nan))

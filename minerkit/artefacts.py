@@ -40,8 +40,11 @@ class Stage:
         stem = Path(name).stem
         if stem in schema.ARTEFACTS:
             frame = schema.fit(stem, frame)
-        with self._file(name) as stream:
-            frame.write_parquet(stream, compression="zstd", row_group_size=100_000)
+        try:
+            with self._file(name) as stream:
+                frame.write_parquet(stream, compression="zstd", row_group_size=100_000)
+        except pl.exceptions.ComputeError as error:  # how polars reports a full disk, at times
+            raise OSError(str(error)) from error
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file; it appears in the run when the stage is done."""

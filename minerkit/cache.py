@@ -119,7 +119,8 @@ class EmbeddingCache:
             distinct = wanted.with_row_index("position").unique(
                 ["hi", "lo"], keep="first", maintain_order=True
             )
-            missing = distinct.join(stored, on=["hi", "lo"], how="anti")["position"].to_numpy()
+            new = distinct.join(stored, on=["hi", "lo"], how="anti", maintain_order="left")
+            missing = new["position"].to_numpy()
             progress(len(texts) - len(missing))
             lengths = texts.gather(missing).str.len_bytes().to_numpy()
             # Texts of like length share a batch, longest first, so that a lack of memory shows at once.
@@ -141,7 +142,7 @@ class EmbeddingCache:
 
     def _stored(self) -> pl.DataFrame:
         frames = [
-            pl.DataFrame(np.load(file), schema={"hi": pl.UInt64, "lo": pl.UInt64}).with_columns(
+            _key_frame(np.load(file)).with_columns(
                 block=pl.lit(number, dtype=pl.Int64), row=pl.int_range(pl.len(), dtype=pl.Int64)
             )
             for number, file in enumerate(self._shards("keys"))
@@ -170,6 +171,9 @@ class EmbeddingCache:
 def _keys(texts: pl.Series) -> pl.DataFrame:
     """Hash texts to 128 bits (BLAKE2b), as two uint64 columns hi and lo."""
     raw = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
-    return pl.DataFrame(
-        np.frombuffer(raw, dtype=np.uint64).reshape(-1, 2), schema={"hi": pl.UInt64, "lo": pl.UInt64}
-    )
+    return _key_frame(np.frombuffer(raw, dtype=np.uint64).reshape(-1, 2))
+
+
+def _key_frame(keys: npt.NDArray[np.uint64]) -> pl.DataFrame:
+    # The orientation is stated because polars takes two rows of two for columns.
+    return pl.DataFrame(keys, schema={"hi": pl.UInt64, "lo": pl.UInt64}, orient="row")

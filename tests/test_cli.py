@@ -1,0 +1,223 @@
+"""The command as a user types it, in a process of its own."""
+
+import gzip
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+
+def minerkit(*arguments: str, cwd: Path | None = None, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from minerkit.cli import main; main()", *arguments]
+    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", **options.pop("env", {})}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment, **options)
+
+
+def fails(*arguments: str, cwd: Path | None = None, code: int = 1, **options) -> str:
+    """Run a command that must fail with one clear message and no traceback."""
+    done = minerkit(*arguments, cwd=cwd, **options)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def mined(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    done = minerkit("mine", "--recipe", "gooaq", "--sample", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    (folder / "stderr.txt").write_text(done.stderr)
+    return folder
+
+
+def test_mine_sample_prints_a_summary_and_writes_the_run(mined):
+    out = (mined / "stdout.txt").read_text()
+    for word in (
+        "positives",
+        "negatives",
+        "queries left short",
+        "Scores",
+        "Retrieval",
+        "runs/gooaq/train.parquet",
+    ):
+        assert word in out
+    assert "Encoding" in (mined / "stderr.txt").read_text()
+    assert "Encoding" not in out
+    assert pl.read_parquet(mined / "runs/gooaq/train.parquet").columns == ["question", "answer", "label"]
+
+
+def test_audit_of_the_sample_is_clean(mined):
+    done = minerkit("audit", "runs/gooaq", cwd=mined)
+    assert (done.returncode, done.stdout) == (0, "runs/gooaq: clean\n")
+
+
+def test_audit_names_a_breach_and_fails(mined, tmp_path):
+    import shutil
+
+    shutil.copytree(mined / "runs", tmp_path / "runs")
+    path = tmp_path / "runs/gooaq/negatives.parquet"
+    frame = pl.read_parquet(path)
+    pl.concat([frame, frame.head(1)]).write_parquet(path)
+    done = minerkit("audit", "runs/gooaq", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "BREACH negatives: a document once a query" in done.stdout
+    assert "query_id=q" in done.stdout
+
+
+def test_json_and_quiet(mined):
+    done = minerkit("mine", "-r", "gooaq", "--sample", "--json", "--quiet", cwd=mined)
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["input"]["rows"] == 659
+
+
+def test_stats_of_a_run_and_of_a_file(mined):
+    card = minerkit("stats", "runs/gooaq", "--format", "card", cwd=mined).stdout
+    assert "* Columns: <code>question</code>, <code>answer</code>, and <code>label</code>" in card
+    file = minerkit(
+        "stats", "runs/gooaq/train.parquet", "--format", "json", "--rows", "all", cwd=mined
+    ).stdout
+    found = json.loads(file)
+    assert found["counted"] == found["size"]
+
+
+@pytest.mark.parametrize("arguments", [("-h",), ("ls",), ("mine", "-h")])
+def test_help_and_ls_do_not_import_torch(arguments):
+    code = (
+        "import sys; from minerkit.cli import app\n"
+        f"try: app({list(arguments)!r})\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'sentence_transformers', 'transformers', 'datasets', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(len(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_ls_names_recipe_language_licence_source_and_sample():
+    done = minerkit("ls")
+    assert "hub:sentence-transformers/gooaq" in done.stdout
+    assert json.loads(minerkit("ls", "--json").stdout)[0].keys() == {
+        "name",
+        "language",
+        "license",
+        "source",
+        "sample",
+    }
+
+
+def test_cp_validate_and_show(tmp_path):
+    assert minerkit("cp", "gooaq", "mine.yaml", cwd=tmp_path).returncode == 0
+    assert "is valid" in minerkit("validate", "-r", "mine.yaml", cwd=tmp_path).stdout
+    shown = minerkit("show", "-r", "mine.yaml", "--set", "mine.negatives=7", cwd=tmp_path).stdout
+    assert "negatives: 7" in shown and "name: mine" in shown
+    assert "is there already" in fails("cp", "gooaq", "mine.yaml", cwd=tmp_path)
+
+
+def test_input_replaces_the_source(tmp_path, sample_pairs):
+    sample_pairs.head(120).rename({"query": "q", "positive": "a"}).write_csv(tmp_path / "mine.csv")
+    done = minerkit(
+        "mine", "-r", "gooaq", "--input", "mine.csv", "--set", "source.query=q", "--set", "source.positive=a",
+        "--set", "encoder.model=lsa", "--set", "split.dev_queries=10", "--out", "out", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(tmp_path / "out/train.parquet").columns == ["q", "a", "label"]
+
+
+def test_ingest_stops_before_mining(tmp_path):
+    done = minerkit(
+        "ingest", "-r", "gooaq", "--sample", "--limit", "50", "--set", "split.dev_queries=5", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs/gooaq/qrels.parquet").is_file()
+    assert not (tmp_path / "runs/gooaq/candidates.parquet").exists()
+
+
+PAIR = json.dumps(
+    {"question": "how long is a piece of string", "answer": "as long as it needs to be, they say"}
+)
+
+
+def bad_gzip() -> bytes:
+    return gzip.compress((PAIR + "\n").encode() * 2000)[:-40]
+
+
+BAD_INPUT = {
+    "missing.jsonl": (None, "no file at missing.jsonl"),
+    "empty.jsonl": (b"", "empty.jsonl is empty"),
+    "empty.csv": (b"", "empty.csv is empty"),
+    "columns.csv": (b"q,a\n1,2\n", "no column 'question' (source.query); there are: q, a"),
+    "broken.jsonl.gz": (bad_gzip(), "damaged gzip"),
+    "cut.jsonl": (f'{PAIR}\n{PAIR}\n{{"question": "cut'.encode(), "cut.jsonl:3: not JSON"),
+    "latin.jsonl": (b'{"question": "caf\xe9", "answer": "x"}\n', "latin.jsonl:1: invalid UTF-8"),
+    "notes.docx": (b"PK", "unknown format"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUT)
+def test_bad_input_is_one_clear_line(tmp_path, name):
+    content, message = BAD_INPUT[name]
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    error = fails("mine", "-r", "gooaq", "--input", name, "--quiet", cwd=tmp_path)
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_all_faults_of_a_recipe_are_shown(tmp_path):
+    (tmp_path / "bad.yaml").write_text(
+        "name: bad\nsource: {path: x.jsonl}\nmine:\n  negatves: 3\n  shortfall: kep\nsplit: {dev_queries: many}\n"
+    )
+    error = fails("validate", "-r", "bad.yaml", cwd=tmp_path)
+    assert "3 faults" in error
+    assert "bad.yaml:4: mine.negatves: unknown key; did you mean 'negatives'?" in error
+    assert "bad.yaml:5" in error and "bad.yaml:6" in error
+
+
+def test_an_unknown_recipe_is_suggested():
+    assert "did you mean 'gooaq'" in fails("mine", "-r", "goaq")
+
+
+def test_no_network_says_what_to_do_instead(tmp_path):
+    error = fails("mine", "-r", "gooaq", "--quiet", cwd=tmp_path, env={"HF_HUB_OFFLINE": "1"})
+    assert "--sample" in error and "--input" in error
+
+
+def test_usage_errors_exit_with_two(tmp_path):
+    fails("mine", "--no-such-option", code=2)
+    fails("mine", "-r", "gooaq", "--sample", "--input", "x", code=2)
+    fails("stats", "x", "--rows", "some", code=2)
+
+
+def test_a_full_disk_leaves_the_old_run_intact(mined, tmp_path):
+    import shutil
+
+    shutil.copytree(mined / "runs", tmp_path / "runs")
+    before = {f.name: f.read_bytes() for f in (tmp_path / "runs/gooaq").iterdir() if f.is_file()}
+
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+        import signal
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    error = fails(
+        "mine",
+        "-r",
+        "gooaq",
+        "--sample",
+        "--set",
+        "mine.negatives=3",
+        "--quiet",
+        cwd=tmp_path,
+        preexec_fn=small_files,
+    )
+    assert "cannot write" in error
+    assert {f.name: f.read_bytes() for f in (tmp_path / "runs/gooaq").iterdir() if f.is_file()} == before
+    assert minerkit("audit", "runs/gooaq", cwd=tmp_path).returncode == 0
