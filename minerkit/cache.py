@@ -23,6 +23,8 @@ __all__ = ["EmbeddingCache", "Vectors", "cache_folder"]
 Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 #: Texts a shard: small enough that little is lost when a run dies, large enough for few files.
 SHARD = 8192
+#: A text's 128-bit hash.
+KEYS = {"hi": pl.UInt64, "lo": pl.UInt64}
 
 
 def cache_folder() -> Path:
@@ -142,13 +144,12 @@ class EmbeddingCache:
 
     def _stored(self) -> pl.DataFrame:
         frames = [
-            _key_frame(np.load(file)).with_columns(
+            pl.DataFrame(np.load(file), schema=KEYS, orient="row").with_columns(
                 block=pl.lit(number, dtype=pl.Int64), row=pl.int_range(pl.len(), dtype=pl.Int64)
             )
             for number, file in enumerate(self._shards("keys"))
         ]
-        schema = {"hi": pl.UInt64, "lo": pl.UInt64, "block": pl.Int64, "row": pl.Int64}
-        return pl.concat([pl.DataFrame(schema=schema), *frames])
+        return pl.concat([pl.DataFrame(schema={**KEYS, "block": pl.Int64, "row": pl.Int64}), *frames])
 
     def _append(self, keys: pl.DataFrame, rows: npt.NDArray[np.float32]) -> None:
         before = self._shards("rows")
@@ -171,9 +172,4 @@ class EmbeddingCache:
 def _keys(texts: pl.Series) -> pl.DataFrame:
     """Hash texts to 128 bits (BLAKE2b), as two uint64 columns hi and lo."""
     raw = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
-    return _key_frame(np.frombuffer(raw, dtype=np.uint64).reshape(-1, 2))
-
-
-def _key_frame(keys: npt.NDArray[np.uint64]) -> pl.DataFrame:
-    # The orientation is stated because polars takes two rows of two for columns.
-    return pl.DataFrame(keys, schema={"hi": pl.UInt64, "lo": pl.UInt64}, orient="row")
+    return pl.DataFrame(np.frombuffer(raw, dtype=np.uint64).reshape(-1, 2), schema=KEYS, orient="row")

@@ -33,33 +33,39 @@ def format_examples(
         labeled-list: query, documents, labels; a row per positive that has negatives. With scores, labels
         become `score` or `scores`, and triplets and n-tuples get `scores`, positive first.
     """
-    query_name, doc_name = names
     texts = corpus.select("doc_id", "text")
-    order = queries.select("query_id", pl.col("text").alias(query_name)).with_row_index("order")
+    order = queries.select("query_id", pl.col("text").alias("query")).with_row_index("order")
     positive = _documents(positives, order, texts, "positive")
     negative = _documents(negatives, order, texts, "negative")
-    head = [pl.col(query_name), pl.col("positive").alias(doc_name)]
+    # The names come last: a source may call its columns text, score or order.
+    rows = _rows(positive, negative, shape, width)
+    return rows.rename(dict(zip(("query", "positive"), names, strict=True)))
+
+
+def _rows(positive: pl.DataFrame, negative: pl.DataFrame, shape: Format, width: int | None) -> pl.DataFrame:
+    """Write training rows with the document in the column positive."""
+    head = ["query", "positive"]
     if shape.type == "pair":
         scores = [pl.col("positive_score").alias("score")] if shape.scores else []
         return positive.select(*head, *scores)
     if shape.type == "labeled-pair":
-        return _labeled_pairs(positive, negative, names, shape.scores)
+        return _labeled_pairs(positive, negative, shape.scores)
     # Every positive of a query meets all negatives of the query.
     rows = positive.join(
-        negative.drop("order", query_name), on="query_id", how="inner", maintain_order="left_right"
+        negative.drop("order", "query"), on="query_id", how="inner", maintain_order="left_right"
     )
     if shape.type == "triplet":
         scores = [_scores("positive_score", "negative_score")] if shape.scores else []
         return rows.select(*head, "negative", *scores)
     lists = rows.group_by("order", "positive_id", maintain_order=True).agg(
-        pl.col(query_name, "positive", "positive_score").first(), pl.col("negative", "negative_score")
+        pl.col("query", "positive", "positive_score").first(), pl.col("negative", "negative_score")
     )
     if shape.type == "labeled-list":
         ones = pl.concat_list(
             pl.lit(1, dtype=pl.Int64), pl.col("negative_score").list.eval(pl.element().cast(pl.Int64) * 0)
         )
         marks = _scores("positive_score", "negative_score") if shape.scores else ones.alias("labels")
-        return lists.select(query_name, pl.concat_list("positive", "negative").alias(doc_name), marks)
+        return lists.select("query", pl.concat_list("positive", "negative"), marks)
     width = width or int(lists["negative"].list.len().to_numpy().max(initial=0))
     full = lists.filter(pl.col("negative").list.len() == width)
     columns = [pl.col("negative").list.get(i).alias(f"negative_{i + 1}") for i in range(width)]
@@ -78,22 +84,19 @@ def _documents(pairs: pl.DataFrame, order: pl.DataFrame, texts: pl.DataFrame, ro
     )
 
 
-def _labeled_pairs(
-    positive: pl.DataFrame, negative: pl.DataFrame, names: tuple[str, str], scores: bool
-) -> pl.DataFrame:
-    query_name, doc_name = names
+def _labeled_pairs(positive: pl.DataFrame, negative: pl.DataFrame, scores: bool) -> pl.DataFrame:
     parts = [
         frame.select(
             "order",
-            query_name,
-            pl.col(role).alias(doc_name),
+            "query",
+            pl.col(role).alias("positive"),
             pl.lit(label, dtype=pl.Int64).alias("label"),
             pl.col(f"{role}_score").alias("score"),
         )
         for frame, role, label in ((positive, "positive", 1), (negative, "negative", 0))
     ]
     rows = pl.concat(parts).sort("order", "label", descending=[False, True], maintain_order=True)
-    return rows.select(query_name, doc_name, "score" if scores else "label")
+    return rows.select("query", "positive", "score" if scores else "label")
 
 
 def _scores(first: str, rest: str) -> pl.Expr:

@@ -40,7 +40,7 @@ def _column(values: pl.Series) -> dict[str, Any]:
     if isinstance(values.dtype, pl.List):
         return {"type": "list", "details": _range(present.list.len(), " elements")}
     if values.dtype == pl.Boolean or (values.dtype.is_integer() and present.n_unique() <= FEW_LABELS):
-        counts = present.value_counts().sort(values.name)
+        counts = present.rename("value").value_counts().sort("value")
         shares = {str(value): f"~{count / len(values):.2%}" for value, count in counts.rows()}
         return {"type": "bool" if values.dtype == pl.Boolean else "int", "details": shares}
     if values.dtype.is_numeric():

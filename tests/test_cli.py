@@ -92,7 +92,8 @@ def test_help_and_ls_do_not_import_torch(arguments):
         "import sys; from minerkit.cli import app\n"
         f"try: app({list(arguments)!r})\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'sentence_transformers', 'transformers', 'datasets', 'sklearn'} & set(sys.modules)\n"
+        "names = {'torch', 'sentence_transformers', 'transformers', 'datasets', 'sklearn'}\n"
+        "heavy = names & set(sys.modules)\n"
         "sys.exit(len(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -172,7 +173,8 @@ def test_bad_input_is_one_clear_line(tmp_path, name):
 
 def test_all_faults_of_a_recipe_are_shown(tmp_path):
     (tmp_path / "bad.yaml").write_text(
-        "name: bad\nsource: {path: x.jsonl}\nmine:\n  negatves: 3\n  shortfall: kep\nsplit: {dev_queries: many}\n"
+        "name: bad\nsource: {path: x.jsonl}\n"
+        "mine:\n  negatves: 3\n  shortfall: kep\nsplit: {dev_queries: many}\n"
     )
     error = fails("validate", "-r", "bad.yaml", cwd=tmp_path)
     assert "3 faults" in error

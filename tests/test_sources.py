@@ -528,6 +528,12 @@ def test_batches_do_not_change_places_or_limits(tmp_path, monkeypatch):
         assert pairs(spec(file, limit=20)) == expected[:20]
 
 
+def test_careful_batches_continue_the_numbering(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "BATCH_BYTES", 100)
+    file = put(tmp_path, "a.jsonl", json_lines([(f"q{i}", [f"p{i}"]) for i in range(20)]))
+    assert pairs(spec(file)) == [(f"q{i}", f"p{i}", f"a.jsonl:{i + 1}") for i in range(20)]
+
+
 # --- which files ----------------------------------------------------------------------------------------
 
 
