@@ -146,6 +146,8 @@ class Run:
         try:
             shutil.rmtree(staged, ignore_errors=True)
             yield work
+            # From here on the run is not finished until the manifest is written again.
+            (self.folder / "manifest.json").unlink(missing_ok=True)
             (self.folder / MARKERS / f"{name}.json").unlink(missing_ok=True)
             for file, path in work.staged.items():
                 path.replace(self.folder / file)

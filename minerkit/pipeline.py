@@ -5,41 +5,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
-
-from minerkit import schema
-from minerkit.artefacts import MARKERS, Run, Stage, load, locked
+from minerkit import schema, stages
+from minerkit.artefacts import Run, Stage, load, locked
 from minerkit.audit import Breach, audit
-from minerkit.cache import EmbeddingCache, Vectors
-from minerkit.clean import clean, tables
-from minerkit.encoders import Encoder, Kind, load_encoder
-from minerkit.errors import SourceError
-from minerkit.exclude import exclusions
 from minerkit.files import sha256
-from minerkit.filters import filter_false_negatives
-from minerkit.formats import format_examples
 from minerkit.manifest import write_manifest
 from minerkit.progress import Reporter
-from minerkit.recipe import Encoder as EncoderSpec
-from minerkit.recipe import Recipe
-from minerkit.recipes import load_recipe, recipe_yaml
-from minerkit.retrieve import Collection, hit_rates, retrieve
-from minerkit.samplers import pool_sizes, sample_negatives
-from minerkit.search import search_device
-from minerkit.sources import fingerprint, read
-from minerkit.splits import assign, linked_texts
-from minerkit.summary import run_stats
+from minerkit.recipe import Encoder, Recipe
+from minerkit.recipes import load_recipe
+from minerkit.sources import fingerprint
+from minerkit.stages import Work
 
 __all__ = ["audit_run", "ingest", "mine"]
 
-#: Raised when a stage starts to write something else for the same recipe, so that old runs are redone.
-VERSIONS = {"ingest": 1, "search": 1, "select": 1, "format": 1, "finish": 1}
-SPLITS = ("train", "dev")
-#: Train queries whose retrieval is measured when the recipe holds out no dev queries.
-MEASURED = 1000
-
-Step = Callable[[Recipe, Run, Stage, str, Reporter], None]
+#: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
+STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
+    "ingest": (1, stages.ingest),  # -> queries, corpus, qrels, pairs
+    "search": (1, stages.search),  # -> candidates
+    "select": (1, stages.select),  # -> judged, negatives
+    "format": (1, stages.write_examples),  # -> train, dev
+    "finish": (1, stages.finish),  # -> rejected, stats.json, recipe.yaml
+}
 
 
 def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
@@ -57,7 +43,7 @@ def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
         MinerkitError: Something the user can mend; what was in the run before is kept.
     """
     with locked(out) as run:
-        _do("ingest", _ingest, _ingest_key(recipe), recipe, run, "cpu", reporter or Reporter(quiet=True))
+        _do("ingest", Work(recipe, run, "cpu", reporter or Reporter(quiet=True)))
     return run
 
 
@@ -78,18 +64,12 @@ def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | N
     Raises:
         MinerkitError: Something the user can mend; finished stages are kept.
     """
-    reporter = reporter or Reporter(quiet=True)
-    rules = recipe.mine.model_dump(exclude={"seed"})
     with locked(out) as run:
-        _do("ingest", _ingest, _ingest_key(recipe), recipe, run, device, reporter)
-        encoder = {"encoder": _encoder_key(recipe.encoder), "mine": rules}
-        _do("search", _search, {**encoder, "after": _outputs(run, "ingest")}, recipe, run, device, reporter)
-        chosen = {"mine": recipe.mine.model_dump(), "after": _outputs(run, "search")}
-        _do("select", _select, chosen, recipe, run, device, reporter)
-        names = [recipe.source.query, recipe.source.positive]
-        shape = {"format": recipe.format.model_dump(), "names": names, "after": _outputs(run, "select")}
-        _do("format", _format, shape, recipe, run, device, reporter)
-        _finish(recipe, run)
+        work = Work(recipe, run, device, reporter or Reporter(quiet=True))
+        for name in STAGES:
+            _do(name, work)
+        if not (run.folder / "manifest.json").is_file():
+            write_manifest(run, recipe)
     return run
 
 
@@ -114,207 +94,40 @@ def audit_run(folder: Path) -> list[Breach]:
     return audit(frames, load_recipe(run.folder / "recipe.yaml"), manifest, hashes)
 
 
-def _do(
-    name: str, step: Step, key: dict[str, Any], recipe: Recipe, run: Run, device: str, reporter: Reporter
-) -> None:
-    key = {"version": VERSIONS[name], **key}
-    if run.done(name, key):
-        reporter.say(f"{name}: done before, nothing to do")
+def _do(name: str, work: Work) -> None:
+    """Do a stage, unless it has been done with the same key."""
+    version, step = STAGES[name]
+    key = {"version": version, **_key(name, work.recipe, work.run)}
+    if work.run.done(name, key):
+        work.reporter.say(f"{name}: done before, nothing to do")
         return
-    with run.stage(name, key) as stage:
-        step(recipe, run, stage, device, reporter)
+    with work.run.stage(name, key) as stage:
+        step(work, stage)
 
 
-def _ingest(recipe: Recipe, run: Run, stage: Stage, device: str, reporter: Reporter) -> None:
-    rows, parts, rejects = 0, [], []
-    with reporter.bar("Reading raw rows", recipe.source.limit) as advance:
-        for batch in read(recipe.source):
-            rows += batch.rows
-            parts.append(batch.pairs)
-            rejects.append(batch.rejected)
-            advance(batch.rows)
-    raw = pl.concat(parts)
-    pairs, dropped = clean(raw, recipe.clean)
-    if pairs.is_empty():
-        raise SourceError(
-            f"{recipe.source.path or recipe.source.hub}: none of {rows:,} rows is usable "
-            f"({', '.join(f'{n} {reason}' for reason, n in dropped['reason'].value_counts().rows())})"
-        )
-    queries, corpus, qrels = tables(pairs)
-    with reporter.bar("Comparing texts", len(queries) + len(corpus)) as advance:
-        links = linked_texts(queries, corpus, recipe.clean.near_duplicate)
-        advance(len(queries) + len(corpus))
-    queries, corpus = assign(queries, corpus, qrels, links, recipe.split)
-    held = int((queries["split"] == "dev").sum())
-    if held < recipe.split.dev_queries:
-        reporter.say(
-            f"dev: {held:,} queries instead of {recipe.split.dev_queries:,}; the others share too many texts"
-        )
-    stage.write("queries.parquet", queries)
-    stage.write("corpus.parquet", corpus.drop("split"))
-    stage.write("qrels.parquet", qrels)
-    stage.write("pairs.parquet", pairs.select("query", "positive"))
-    stage.write(f"{MARKERS}/documents.parquet", corpus.select("doc_id", "split"))
-    stage.write(f"{MARKERS}/links.parquet", links)
-    stage.write(f"{MARKERS}/ingest.rejected.parquet", pl.concat([*rejects, dropped]))
-    stage.facts |= {"rows": rows, "pairs": len(raw), "inputs": fingerprint(recipe.source)}
+def _key(name: str, recipe: Recipe, run: Run) -> dict[str, Any]:
+    """Say what a stage depends on: its sections of the recipe, and what the stage before it wrote."""
+    dump = recipe.model_dump()
+    if name == "ingest":
+        return {**_sections(dump, "source", "clean", "split"), "inputs": fingerprint(recipe.source)}
+    before = list(STAGES)[list(STAGES).index(name) - 1]
+    after = {"after": dict((run.marker(before) or {"outputs": {}})["outputs"])}
+    if name == "search":
+        rules = {key: value for key, value in dump["mine"].items() if key != "seed"}
+        return {"encoder": _encoder_key(recipe.encoder), "mine": rules, **after}
+    if name == "select":
+        return {**_sections(dump, "mine"), **after}
+    if name == "format":
+        return {**_sections(dump, "format"), "names": [recipe.source.query, recipe.source.positive], **after}
+    return {"recipe": dump, **after}
 
 
-def _search(recipe: Recipe, run: Run, stage: Stage, device: str, reporter: Reporter) -> None:
-    queries, corpus, qrels, splits = _collection(run)
-    excluded = exclusions(queries, corpus, qrels, run.read(f"{MARKERS}/links.parquet"))
-    _enough_documents(recipe, splits)
-    placed = search_device(device)
-    train = queries.filter(pl.col("split") == "train").select("query_id", query="text")
-    pairs = qrels.join(train, on="query_id", maintain_order="left").join(
-        corpus, on="doc_id", maintain_order="left"
-    )
-    texts = pl.concat([queries["text"], corpus["text"]])
-    with reporter.bar("Loading the encoder", None) as advance:
-        encoder = load_encoder(recipe.encoder, pairs.select("query", positive="text"), texts, device, advance)
-    query_vectors = _embed(encoder, queries["text"], "query", reporter)
-    doc_vectors = _embed(encoder, corpus["text"], "document", reporter)
-    found = []
-    for split in SPLITS:
-        mine_q = (queries["split"] == split).arg_true().to_numpy().astype(np.int64)
-        mine_d = (splits["split"] == split).arg_true().to_numpy().astype(np.int64)
-        if not len(mine_q):
-            continue
-        part = Collection(
-            queries["query_id"].gather(mine_q), query_vectors.subset(mine_q),
-            corpus["doc_id"].gather(mine_d), doc_vectors.subset(mine_d),
-        )  # fmt: skip
-        wanted = pool_sizes(_positives(part.query_ids, qrels)["positives"].to_numpy(), recipe.mine)
-        with reporter.bar(f"Searching ({split})", len(mine_q)) as advance:
-            found.append(retrieve(part, qrels, excluded, recipe.mine, wanted, placed, advance))
-    stage.write("candidates.parquet", pl.concat(found))
-    stage.write(f"{MARKERS}/excluded.parquet", excluded)
-    stage.facts |= {
-        "encoder": {kind: encoder.fingerprint(kind) for kind in ("query", "document")},
-        "note": encoder.note,
-        "search": {"mode": "exact", "recall": 1.0},
-        "retrieval": _measure(queries, corpus, qrels, (query_vectors, doc_vectors), placed),
-    }
+def _sections(dump: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: dump[name] for name in names}
 
 
-def _select(recipe: Recipe, run: Run, stage: Stage, device: str, reporter: Reporter) -> None:
-    queries, _, qrels, _ = _collection(run)
-    candidates, excluded = run.read("candidates.parquet"), run.read(f"{MARKERS}/excluded.parquet")
-    judged, negatives, accounts = [], [], []
-    for split in SPLITS:
-        ids = queries.filter(pl.col("split") == split)["query_id"]
-        mine_c = candidates.join(ids.to_frame(), on="query_id", how="semi", maintain_order="left")
-        judged.append(filter_false_negatives(mine_c, excluded, recipe.mine))
-        chosen, account = sample_negatives(judged[-1], _positives(ids, qrels), recipe.mine)
-        negatives.append(chosen)
-        accounts.append(account)
-    lost = pl.concat(accounts).filter("dropped").join(queries, on="query_id", maintain_order="left")
-    stage.write("judged.parquet", pl.concat(judged))
-    stage.write("negatives.parquet", pl.concat(negatives))
-    stage.write(f"{MARKERS}/accounts.parquet", pl.concat(accounts))
-    stage.write(
-        f"{MARKERS}/select.rejected.parquet",
-        lost.select(
-            pl.lit("mine").alias("stage"),
-            pl.format("only {} of {} negatives", "found", "wanted").alias("reason"),
-            pl.col("query_id").alias("source"),
-            "text",
-        ),
-    )
-
-
-def _format(recipe: Recipe, run: Run, stage: Stage, device: str, reporter: Reporter) -> None:
-    queries, corpus, _, _ = _collection(run)
-    lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
-    kept = queries.filter(~pl.col("query_id").is_in(lost.implode()))
-    positives = run.read("candidates.parquet").filter(pl.col("relevance") > 0)
-    negatives = run.read("negatives.parquet")
-    names = (recipe.source.query, recipe.source.positive)
-    for split in SPLITS:
-        rows = format_examples(
-            kept.filter(pl.col("split") == split), corpus, positives, negatives,
-            recipe.format, names, recipe.mine.negatives,
-        )  # fmt: skip
-        stage.write(f"{split}.parquet", rows)
-
-
-def _finish(recipe: Recipe, run: Run) -> None:
-    names = ["queries", "corpus", "qrels", "candidates", "judged", "negatives", "train", "dev"]
-    key = {"version": VERSIONS["finish"], "recipe": recipe.model_dump(), "after": _outputs(run, "format")}
-    if run.done("finish", key) and (run.folder / "manifest.json").is_file():
-        return
-    with run.stage("finish", key) as stage:
-        rejected = run.rejected(["ingest", "select"])
-        frames = {name: run.read(f"{name}.parquet") for name in names}
-        frames |= {"rejected": rejected, "accounts": run.read(f"{MARKERS}/accounts.parquet")}
-        facts = {name: (run.marker(name) or {})["facts"] for name in ("ingest", "search")}
-        stage.write("rejected.parquet", rejected)
-        stage.write_text("recipe.yaml", recipe_yaml(recipe))
-        stage.write_text("stats.json", json.dumps(run_stats(frames, facts), indent=1, ensure_ascii=False))
-    write_manifest(run, recipe)
-
-
-def _collection(run: Run) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    return (
-        run.read("queries.parquet"),
-        run.read("corpus.parquet"),
-        run.read("qrels.parquet"),
-        run.read(f"{MARKERS}/documents.parquet"),
-    )
-
-
-def _positives(ids: pl.Series, qrels: pl.DataFrame) -> pl.DataFrame:
-    counts = (
-        qrels.filter(pl.col("relevance") > 0)
-        .group_by("query_id")
-        .agg(pl.len().cast(pl.Int64).alias("positives"))
-    )
-    return ids.to_frame().join(counts, on="query_id", how="left", maintain_order="left").fill_null(0)
-
-
-def _enough_documents(recipe: Recipe, splits: pl.DataFrame) -> None:
-    negatives = recipe.mine.negatives or 1
-    documents = int((splits["split"] == "train").sum())
-    if documents <= negatives:
-        raise SourceError(
-            f"mine.negatives={negatives} asks for more documents than there are: the corpus has {documents} "
-            "to train on, positives included; ask for fewer or add documents"
-        )
-
-
-def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, reporter: Reporter) -> Vectors:
-    with reporter.bar("Encoding queries" if kind == "query" else "Encoding documents", len(texts)) as advance:
-        cache = EmbeddingCache(encoder.fingerprint(kind))
-        return cache.embed(texts, lambda part: encoder.encode(part, kind), advance)
-
-
-def _measure(
-    queries: pl.DataFrame,
-    corpus: pl.DataFrame,
-    qrels: pl.DataFrame,
-    vectors: tuple[Vectors, Vectors],
-    device: str,
-) -> dict[str, float | str]:
-    """Measure retrieval over all documents: of dev queries, or of some train queries if there are none."""
-    split = "dev" if (queries["split"] == "dev").any() else "train"
-    rows = (queries["split"] == split).arg_true().to_numpy().astype(np.int64)
-    if len(rows) > MEASURED:
-        rows = np.sort(np.random.default_rng(0).choice(rows, MEASURED, replace=False))
-    part = Collection(queries["query_id"].gather(rows), vectors[0].subset(rows), corpus["doc_id"], vectors[1])
-    return {"queries": f"{len(rows)} {split}", **hit_rates(part, qrels, device=device)}
-
-
-def _ingest_key(recipe: Recipe) -> dict[str, Any]:
-    sections = {name: getattr(recipe, name).model_dump() for name in ("source", "clean", "split")}
-    return {**sections, "inputs": fingerprint(recipe.source)}
-
-
-def _encoder_key(spec: EncoderSpec) -> dict[str, Any]:
+def _encoder_key(spec: Encoder) -> dict[str, Any]:
     """Identify the encoder without loading it: a changed folder is another encoder."""
     folder = Path(spec.model).expanduser()
     files = sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
     return {**spec.model_dump(exclude={"batch_size"}), "files": [sha256(file) for file in files]}
-
-
-def _outputs(run: Run, stage: str) -> dict[str, str]:
-    return dict((run.marker(stage) or {"outputs": {}})["outputs"])

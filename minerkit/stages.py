@@ -1,0 +1,227 @@
+"""What each stage does: read what it needs from the run, compute, and write its artefacts."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from minerkit.artefacts import MARKERS, Run, Stage
+from minerkit.cache import EmbeddingCache, Vectors
+from minerkit.clean import clean, tables
+from minerkit.encoders import Encoder, Kind, load_encoder
+from minerkit.errors import SourceError
+from minerkit.exclude import exclusions
+from minerkit.filters import filter_false_negatives
+from minerkit.formats import format_examples
+from minerkit.progress import Reporter
+from minerkit.recipe import Recipe
+from minerkit.recipes import recipe_yaml
+from minerkit.retrieve import Collection, hit_rates, retrieve
+from minerkit.samplers import pool_sizes, sample_negatives
+from minerkit.search import search_device
+from minerkit.sources import fingerprint, read
+from minerkit.splits import assign, linked_texts
+from minerkit.summary import run_stats
+
+__all__ = ["Work", "finish", "ingest", "search", "select", "write_examples"]
+
+SPLITS = ("train", "dev")
+#: Train queries whose retrieval is measured when the recipe holds out no dev queries.
+MEASURED = 1000
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every stage is given: the recipe, the run, where models run, and where progress goes."""
+
+    recipe: Recipe
+    run: Run
+    device: str
+    reporter: Reporter
+
+
+def ingest(work: Work, stage: Stage) -> None:
+    """Read and clean the raw corpus, number its texts, hold out dev."""
+    recipe = work.recipe
+    rows, parts, rejects = 0, [], []
+    with work.reporter.bar("Reading raw rows", recipe.source.limit) as advance:
+        for batch in read(recipe.source):
+            rows += batch.rows
+            parts.append(batch.pairs)
+            rejects.append(batch.rejected)
+            advance(batch.rows)
+    raw = pl.concat(parts)
+    pairs, dropped = clean(raw, recipe.clean)
+    if pairs.is_empty():
+        raise SourceError(
+            f"{recipe.source.path or recipe.source.hub}: none of {rows:,} rows is usable "
+            f"({', '.join(f'{n} {reason}' for reason, n in dropped['reason'].value_counts().rows())})"
+        )
+    queries, corpus, qrels = tables(pairs)
+    with work.reporter.bar("Comparing texts", len(queries) + len(corpus)) as advance:
+        links = linked_texts(queries, corpus, recipe.clean.near_duplicate)
+        advance(len(queries) + len(corpus))
+    queries, corpus = assign(queries, corpus, qrels, links, recipe.split)
+    held = int((queries["split"] == "dev").sum())
+    if held < recipe.split.dev_queries:
+        work.reporter.say(
+            f"dev: {held:,} queries instead of {recipe.split.dev_queries:,}; the others share too many texts"
+        )
+    stage.write("queries.parquet", queries)
+    stage.write("corpus.parquet", corpus.drop("split"))
+    stage.write("qrels.parquet", qrels)
+    stage.write("pairs.parquet", pairs.select("query", "positive"))
+    stage.write(f"{MARKERS}/documents.parquet", corpus.select("doc_id", "split"))
+    stage.write(f"{MARKERS}/links.parquet", links)
+    stage.write(f"{MARKERS}/ingest.rejected.parquet", pl.concat([*rejects, dropped]))
+    stage.facts |= {"rows": rows, "pairs": len(raw), "inputs": fingerprint(recipe.source)}
+
+
+def search(work: Work, stage: Stage) -> None:
+    """Encode the texts and search the candidates of every query, each split in its own documents."""
+    recipe, run = work.recipe, work.run
+    queries, corpus, qrels, splits = _collection(run)
+    excluded = exclusions(queries, corpus, qrels, run.read(f"{MARKERS}/links.parquet"))
+    _enough_documents(recipe, splits)
+    placed = search_device(work.device)
+    train = queries.filter(pl.col("split") == "train").select("query_id", query="text")
+    pairs = qrels.join(train, on="query_id", maintain_order="left").join(
+        corpus, on="doc_id", maintain_order="left"
+    )
+    texts = pl.concat([queries["text"], corpus["text"]])
+    with work.reporter.bar("Loading the encoder", None) as advance:
+        encoder = load_encoder(
+            recipe.encoder, pairs.select("query", positive="text"), texts, work.device, advance
+        )
+    query_vectors = _embed(encoder, queries["text"], "query", work.reporter)
+    doc_vectors = _embed(encoder, corpus["text"], "document", work.reporter)
+    found = []
+    for split in SPLITS:
+        mine_q = (queries["split"] == split).arg_true().to_numpy().astype(np.int64)
+        mine_d = (splits["split"] == split).arg_true().to_numpy().astype(np.int64)
+        if not len(mine_q):
+            continue
+        part = Collection(
+            queries["query_id"].gather(mine_q), query_vectors.subset(mine_q),
+            corpus["doc_id"].gather(mine_d), doc_vectors.subset(mine_d),
+        )  # fmt: skip
+        wanted = pool_sizes(_positives(part.query_ids, qrels)["positives"].to_numpy(), recipe.mine)
+        with work.reporter.bar(f"Searching ({split})", len(mine_q)) as advance:
+            found.append(retrieve(part, qrels, excluded, recipe.mine, wanted, placed, advance))
+    stage.write("candidates.parquet", pl.concat(found))
+    stage.write(f"{MARKERS}/excluded.parquet", excluded)
+    stage.facts |= {
+        "encoder": {kind: encoder.fingerprint(kind) for kind in ("query", "document")},
+        "note": encoder.note,
+        "search": {"mode": "exact", "recall": 1.0},
+        "retrieval": _measure(queries, corpus, qrels, (query_vectors, doc_vectors), placed),
+    }
+
+
+def select(work: Work, stage: Stage) -> None:
+    """Judge the candidates and draw the negatives."""
+    recipe, run = work.recipe, work.run
+    queries, _, qrels, _ = _collection(run)
+    candidates, excluded = run.read("candidates.parquet"), run.read(f"{MARKERS}/excluded.parquet")
+    judged, negatives, accounts = [], [], []
+    for split in SPLITS:
+        ids = queries.filter(pl.col("split") == split)["query_id"]
+        mine_c = candidates.join(ids.to_frame(), on="query_id", how="semi", maintain_order="left")
+        judged.append(filter_false_negatives(mine_c, excluded, recipe.mine))
+        chosen, account = sample_negatives(judged[-1], _positives(ids, qrels), recipe.mine)
+        negatives.append(chosen)
+        accounts.append(account)
+    lost = pl.concat(accounts).filter("dropped").join(queries, on="query_id", maintain_order="left")
+    stage.write("judged.parquet", pl.concat(judged))
+    stage.write("negatives.parquet", pl.concat(negatives))
+    stage.write(f"{MARKERS}/accounts.parquet", pl.concat(accounts))
+    stage.write(
+        f"{MARKERS}/select.rejected.parquet",
+        lost.select(
+            pl.lit("mine").alias("stage"),
+            pl.format("only {} of {} negatives", "found", "wanted").alias("reason"),
+            pl.col("query_id").alias("source"),
+            "text",
+        ),
+    )
+
+
+def write_examples(work: Work, stage: Stage) -> None:
+    """Write the training rows."""
+    recipe, run = work.recipe, work.run
+    queries, corpus, _, _ = _collection(run)
+    lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
+    kept = queries.filter(~pl.col("query_id").is_in(lost.implode()))
+    positives = run.read("candidates.parquet").filter(pl.col("relevance") > 0)
+    negatives = run.read("negatives.parquet")
+    names = (recipe.source.query, recipe.source.positive)
+    for split in SPLITS:
+        rows = format_examples(
+            kept.filter(pl.col("split") == split), corpus, positives, negatives,
+            recipe.format, names, recipe.mine.negatives,
+        )  # fmt: skip
+        stage.write(f"{split}.parquet", rows)
+
+
+def finish(work: Work, stage: Stage) -> None:
+    """Account for everything: rejected rows, statistics, the resolved recipe."""
+    run = work.run
+    names = ["queries", "corpus", "qrels", "candidates", "judged", "negatives", "train", "dev"]
+    rejected = run.rejected(["ingest", "select"])
+    frames = {name: run.read(f"{name}.parquet") for name in names}
+    frames |= {"rejected": rejected, "accounts": run.read(f"{MARKERS}/accounts.parquet")}
+    facts = {name: (run.marker(name) or {})["facts"] for name in ("ingest", "search")}
+    stage.write("rejected.parquet", rejected)
+    stage.write_text("recipe.yaml", recipe_yaml(work.recipe))
+    stage.write_text("stats.json", json.dumps(run_stats(frames, facts), indent=1, ensure_ascii=False))
+
+
+def _collection(run: Run) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    return (
+        run.read("queries.parquet"),
+        run.read("corpus.parquet"),
+        run.read("qrels.parquet"),
+        run.read(f"{MARKERS}/documents.parquet"),
+    )
+
+
+def _positives(ids: pl.Series, qrels: pl.DataFrame) -> pl.DataFrame:
+    counts = (
+        qrels.filter(pl.col("relevance") > 0)
+        .group_by("query_id")
+        .agg(pl.len().cast(pl.Int64).alias("positives"))
+    )
+    return ids.to_frame().join(counts, on="query_id", how="left", maintain_order="left").fill_null(0)
+
+
+def _enough_documents(recipe: Recipe, splits: pl.DataFrame) -> None:
+    negatives = recipe.mine.negatives or 1
+    documents = int((splits["split"] == "train").sum())
+    if documents <= negatives:
+        raise SourceError(
+            f"mine.negatives={negatives} asks for more documents than there are: the corpus has {documents} "
+            "to train on, positives included; ask for fewer or add documents"
+        )
+
+
+def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, reporter: Reporter) -> Vectors:
+    with reporter.bar("Encoding queries" if kind == "query" else "Encoding documents", len(texts)) as advance:
+        cache = EmbeddingCache(encoder.fingerprint(kind))
+        return cache.embed(texts, lambda part: encoder.encode(part, kind), advance)
+
+
+def _measure(
+    queries: pl.DataFrame,
+    corpus: pl.DataFrame,
+    qrels: pl.DataFrame,
+    vectors: tuple[Vectors, Vectors],
+    device: str,
+) -> dict[str, float | str]:
+    """Measure retrieval over all documents: of dev queries, or of some train queries if there are none."""
+    split = "dev" if (queries["split"] == "dev").any() else "train"
+    rows = (queries["split"] == split).arg_true().to_numpy().astype(np.int64)
+    if len(rows) > MEASURED:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MEASURED, replace=False))
+    part = Collection(queries["query_id"].gather(rows), vectors[0].subset(rows), corpus["doc_id"], vectors[1])
+    return {"queries": f"{len(rows)} {split}", **hit_rates(part, qrels, device=device)}
