@@ -48,6 +48,8 @@ class Source(Section):
     """The column that holds the query."""
     positive: str = "positive"
     """The column that holds the positive document: a text, or a list of texts."""
+    columns: list[str] | None = None
+    """The column names of a CSV or TSV file that has no header line."""
     max_bad: Share = 0.01
     """The share of unreadable rows above which a file is refused."""
 

@@ -90,7 +90,9 @@ def search(work: Work, stage: Stage) -> None:
         corpus, on="doc_id", maintain_order="left"
     )
     texts = pl.concat([queries["text"], corpus["text"]])
-    with work.reporter.bar("Loading the encoder", None) as advance:
+    trains = recipe.encoder.model == "static"
+    step = "Training static encoder" if trains else "Loading the encoder"
+    with work.reporter.bar(step, len(pairs) if trains else 1) as advance:
         encoder = load_encoder(
             recipe.encoder, pairs.select("query", positive="text"), texts, work.device, advance
         )

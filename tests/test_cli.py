@@ -223,3 +223,12 @@ def test_a_full_disk_leaves_the_old_run_intact(mined, tmp_path):
     assert "cannot write" in error
     assert {f.name: f.read_bytes() for f in (tmp_path / "runs/gooaq").iterdir() if f.is_file()} == before
     assert minerkit("audit", "runs/gooaq", cwd=tmp_path).returncode == 0
+
+
+def test_training_the_static_encoder_prints_nothing_to_stdout(tmp_path):
+    done = minerkit(
+        "mine", "-r", "gooaq", "--sample", "--set", "encoder.model=static", "--json", "--quiet", cwd=tmp_path
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["queries"]["train"] == 560
+    assert done.stderr == ""

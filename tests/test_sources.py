@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit import sources
+from minerkit import readers
 from minerkit.errors import SourceError
 from minerkit.recipe import Source
 from minerkit.sources import dataset, fingerprint, input_files, read
@@ -479,11 +479,11 @@ RECORDS = st.fixed_dictionaries({}, optional={QUERY: CELLS, POSITIVE: CELLS, "ot
 
 def compare(lines: list[bytes]) -> None:
     source, file = spec("a.jsonl"), Path("a.jsonl")
-    fast = sources._fast_lines(file, lines, 4, source)
+    fast = readers._fast_lines(file, lines, 4, source)
     if fast is None:
         return
     places = (f"a.jsonl:{number}" for number in range(5, 5 + len(lines)))
-    careful = sources._checked(zip(places, map(sources._parsed, lines), strict=True), source)
+    careful = readers._checked(zip(places, map(readers._parsed, lines), strict=True), source)
     assert careful.rejected.is_empty()
     assert fast.rows == careful.rows
     assert fast.pairs.rows() == careful.pairs.rows()
@@ -512,14 +512,14 @@ def test_the_fast_and_the_careful_way_agree_on_damaged_lines(record, data):
 
 
 def test_plain_lines_go_the_fast_way(tmp_path):
-    found = sources._fast_lines(Path("a.jsonl"), json_lines(ROWS[:7]).splitlines(True), 0, spec("a.jsonl"))
+    found = readers._fast_lines(Path("a.jsonl"), json_lines(ROWS[:7]).splitlines(True), 0, spec("a.jsonl"))
     assert [row[:2] for row in found.pairs.rows()] == ROWS[:7]
 
 
 def test_batches_do_not_change_places_or_limits(tmp_path, monkeypatch):
     rows = [(f"q{i}", f"p{i}") for i in range(50)]
-    monkeypatch.setattr(sources, "BATCH_BYTES", 100)
-    monkeypatch.setattr(sources, "BATCH_ROWS", 3)
+    monkeypatch.setattr(readers, "BATCH_BYTES", 100)
+    monkeypatch.setattr(readers, "BATCH_ROWS", 3)
     for extension, (write, place) in WRITERS.items():
         file = put(tmp_path, f"a.{extension}", write(rows))
         expected = [(q, p, f"{file.name}{place(i)}") for i, (q, p) in enumerate(rows)]
@@ -529,7 +529,7 @@ def test_batches_do_not_change_places_or_limits(tmp_path, monkeypatch):
 
 
 def test_careful_batches_continue_the_numbering(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "BATCH_BYTES", 100)
+    monkeypatch.setattr(readers, "BATCH_BYTES", 100)
     file = put(tmp_path, "a.jsonl", json_lines([(f"q{i}", [f"p{i}"]) for i in range(20)]))
     assert pairs(spec(file)) == [(f"q{i}", f"p{i}", f"a.jsonl:{i + 1}") for i in range(20)]
 
@@ -669,3 +669,26 @@ def test_a_data_set_that_is_not_parquet_is_refused(tmp_path):
 def test_a_data_set_that_is_not_there_is_refused(name):
     with pytest.raises(SourceError, match="no such run folder, Parquet file or Hub data set"):
         dataset(name, "train")
+
+
+def test_squad_nesting_is_flattened(tmp_path):
+    paragraph = {
+        "context": "Ein Absatz.",
+        "qas": [{"id": "1", "question": "Was?"}, {"id": "2", "question": "Wo?"}],
+    }
+    file = tmp_path / "squad.json"
+    file.write_text(json.dumps({"version": "1.1", "data": [{"title": "T", "paragraphs": [paragraph]}]}))
+    found = [b.pairs for b in read(Source(path=str(file), query="question", positive="context"))]
+    expected = [("Was?", "Ein Absatz.", "squad.json[0]"), ("Wo?", "Ein Absatz.", "squad.json[1]")]
+    assert pl.concat(found).rows() == expected
+
+
+def test_a_table_without_header_gets_its_column_names_from_the_recipe(tmp_path):
+    file = tmp_path / "plain.tsv"
+    file.write_text("to title\tabstract one\ttitle one\nto title\tabstract two\ttitle two\n")
+    source = Source(path=str(file), columns=["task", "abstract", "title"], query="title", positive="abstract")
+    rows = pl.concat([b.pairs for b in read(source)]).rows()
+    assert rows == [
+        ("title one", "abstract one", "plain.tsv:1"),
+        ("title two", "abstract two", "plain.tsv:2"),
+    ]

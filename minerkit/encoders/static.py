@@ -104,7 +104,7 @@ def _train(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[int], obje
     from sentence_transformers.base.sampler import BatchSamplers
     from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss, MultipleNegativesRankingLoss
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from transformers import TrainerCallback, set_seed
+    from transformers import PrinterCallback, TrainerCallback, set_seed
 
     class Report(TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -136,7 +136,10 @@ def _train(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[int], obje
         {"query": pairs["query"].to_list(), "positive": pairs["positive"].to_list()}
     )
     loss = MatryoshkaLoss(model, MultipleNegativesRankingLoss(model), matryoshka_dims=MATRYOSHKA)
-    SentenceTransformerTrainer(
+    model.model_card_data.widget = [{}]  # no card is written, so no examples are looked for
+    trainer = SentenceTransformerTrainer(
         model=model, args=arguments, train_dataset=data, loss=loss, callbacks=[Report()]
-    ).train()
+    )
+    trainer.remove_callback(PrinterCallback)  # it prints to stdout, where only results go
+    trainer.train()
     return model
