@@ -62,9 +62,9 @@ def test_finds_what_comparing_all_pairs_finds():
     assert pairs(texts) == expected
 
 
-@settings(max_examples=20)
-@given(seed=st.integers(0, 10_000), threshold=st.sampled_from([0.9, 0.95, 1.0]))
-def test_finds_what_comparing_all_pairs_finds_at_any_high_threshold(seed, threshold):
+@settings(max_examples=10)
+@given(seed=st.integers(0, 10_000), threshold=st.sampled_from([0.3, 0.5, 0.7, 0.9, 1.0]))
+def test_finds_what_comparing_all_pairs_finds_at_any_threshold(seed, threshold):
     texts = planted(seed, 30)
     assert pairs(texts, threshold) == brute_force(texts, threshold)
 
