@@ -118,7 +118,7 @@ def cp(
     """Copy a recipe to a file of your own, to start from."""
     from minerkit.recipes import copy_recipe
 
-    copy_recipe(recipe, file)
+    file = copy_recipe(recipe, file)
     typer.echo(f"{file}: edit it, then run `minerkit mine -r {file}`")
 
 

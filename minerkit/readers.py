@@ -23,11 +23,15 @@ __all__ = ["FORMATS", "Batch", "batched", "file_format", "read_file", "require"]
 #: Raw bytes (JSON lines) and rows (other formats) a batch.
 BATCH_BYTES, BATCH_ROWS = 16 << 20, 50_000
 BUFFER_BYTES = 1 << 20
+#: Rows whose keys are taken for the columns of a JSON file.
+HEAD = 100
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 PACKED = (".gz", ".zst")
 PAIRS = {"query": pl.String, "positive": pl.String, "source": pl.String}
 #: The longest field a CSV file may have; beyond it a quotation mark was never closed.
 csv.field_size_limit(4 << 20)
+#: A line that is no row, and counts as none.
+BLANK = "blank line"
 #: What the csv module says then, and where the file ends in a quoted field.
 UNCLOSED = ("field larger", "unexpected end")
 
@@ -106,7 +110,8 @@ def _json_lines(file: Path, stream: IO[bytes], source: Source, limit: int | None
             places = (f"{file.name}:{number}" for number in itertools.count(done + 1))
             batch = _checked(zip(places, records, strict=False), source)
         if not checked and len(batch.pairs):
-            columns = next((list(row) for line in lines if isinstance(row := _parsed(line), dict)), [])
+            rows = (row for line in lines[:HEAD] if isinstance(row := _parsed(line), dict))
+            columns = list(dict.fromkeys(key for row in rows for key in row))
             require(file, columns, source)
             checked = True
         done += len(lines)
@@ -134,7 +139,7 @@ def _fast_lines(file: Path, lines: Sequence[bytes], done: int, source: Source) -
 def _parsed(line: bytes) -> dict[str, Any] | str:
     """Parse a JSON line into a dict; into a reason where it cannot be."""
     if not line.strip():
-        return "blank line"
+        return BLANK
     try:
         record = json.loads(line)
     except UnicodeDecodeError:
@@ -178,7 +183,8 @@ def _json(file: Path, stream: IO[bytes], source: Source, limit: int | None) -> I
     if not isinstance(data, list):
         raise SourceError(f"{file}: holds one {type(data).__name__}; a list of objects is needed")
     if data and isinstance(data[0], dict):
-        require(file, list(data[0]), source)
+        heads = (row for row in data[:HEAD] if isinstance(row, dict))
+        require(file, list(dict.fromkeys(key for row in heads for key in row)), source)
     places = (f"{file.name}[{number}]" for number in itertools.count())
     rows = (row if isinstance(row, dict) else "not an object" for row in data[:limit])
     yield from batched(zip(places, rows, strict=False), source)
@@ -222,7 +228,7 @@ def _table(file: Path, stream: IO[bytes], source: Source, limit: int | None, com
             if len(cells) == len(header):
                 yield place, dict(zip(header, cells, strict=True))
             else:
-                yield place, f"{len(cells)} fields, not {len(header)}" if cells else "blank line"
+                yield place, f"{len(cells)} fields, not {len(header)}" if cells else BLANK
 
     try:
         header = source.columns or next(reader, None)
@@ -275,6 +281,8 @@ def _checked(records: Iterable[tuple[str, dict[str, Any] | str]], source: Source
     rejected: list[tuple[str, str, str]] = []
     rows = 0
     for place, record in records:
+        if record == BLANK:
+            continue
         rows += 1
         if not isinstance(record, dict):
             rejected.append((record, place, ""))

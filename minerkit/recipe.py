@@ -1,5 +1,6 @@
 """What a recipe may say: pydantic models that hold every default and give the JSON Schema for editors."""
 
+import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -245,3 +246,14 @@ class Recipe(Section):
     card: str | None = None
     """The hand-written data card of the recipe."""
     sample: Sample | None = None
+
+    @model_validator(mode="after")
+    def _columns(self) -> "Recipe":
+        query, positive = self.source.query, self.source.positive
+        if query == positive:
+            raise ValueError(f"source.query and source.positive are both {query!r}; name two columns")
+        taken = re.compile(r"labels?|scores?|negative(_\d+)?")
+        for key, name in (("query", query), ("positive", positive)):
+            if taken.fullmatch(name):
+                raise ValueError(f"source.{key} cannot be {name!r}, which is a column of the training rows")
+        return self

@@ -15,6 +15,8 @@ from minerkit.recipe import Recipe
 __all__ = ["bundled", "copy_recipe", "load_recipe", "names", "parse_override", "recipe_path", "recipe_yaml"]
 
 Location = tuple[str | int, ...]
+#: The keys of a source that say where it is, not what it looks like.
+PLACE = {"hub", "path", "config", "split", "revision", "limit"}
 
 
 def bundled(folder: str) -> Path:
@@ -117,16 +119,21 @@ def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None, sa
     return recipe
 
 
-def copy_recipe(name: str, file: Path) -> None:
+def copy_recipe(name: str, file: Path) -> Path:
     """Copy a recipe to start a new one from.
 
     Args:
         name: A shipped recipe's name, or the path of a YAML file.
-        file: The file to write; the recipe in it is named after the file.
+        file: The file to write, `.yaml` added where it has no such ending; the recipe is named after it.
+
+    Returns:
+        The file written.
 
     Raises:
         RecipeError: The file exists or cannot be written.
     """
+    if file.suffix not in {".yaml", ".yml"}:
+        file = file.with_name(f"{file.name}.yaml")
     text = recipe_path(name).read_text(encoding="utf-8")
     new = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._") or "my-corpus"
     text = re.sub(r"(?m)^name:.*$", f"name: {new}", text).replace(f"--recipe {name}", f"--recipe {file}")
@@ -137,6 +144,7 @@ def copy_recipe(name: str, file: Path) -> None:
         raise RecipeError(f"{file} is there already; name another file") from error
     except OSError as error:
         raise RecipeError(f"{file} cannot be written: {error.strerror}") from error
+    return file
 
 
 def recipe_yaml(recipe: Recipe) -> str:
@@ -183,10 +191,10 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], dict[L
     parent, parent_lines = _resolve(
         beside if beside.is_file() else recipe_path(base), (*seen, path.resolve())
     )
-    # A place (hub, path) that the new recipe names replaces the one it inherits.
+    # A place that the new recipe names replaces the one it inherits, with all that belongs to it.
     inherited, named = parent.get("source"), values.get("source")
     if isinstance(inherited, dict) and isinstance(named, dict) and {"hub", "path"} & named.keys():
-        parent["source"] = {key: value for key, value in inherited.items() if key not in {"hub", "path"}}
+        parent["source"] = {key: value for key, value in inherited.items() if key not in PLACE}
     return _merge(parent, values), {**parent_lines, **lines}
 
 

@@ -217,3 +217,11 @@ def test_json_schema_refuses_what_a_recipe_may_not_say(values):
 def test_json_schema_explains_the_keys():
     source = Recipe.model_json_schema()["$defs"]["Source"]["properties"]
     assert source["limit"]["description"] == "Read only the first rows."
+
+
+@pytest.mark.parametrize(
+    ("query", "positive"), [("a", "a"), ("label", "b"), ("a", "negative_3"), ("a", "scores")]
+)
+def test_columns_that_the_training_rows_cannot_have_are_refused(query, positive):
+    with pytest.raises(ValidationError, match=r"name two columns|is a column of the training rows"):
+        Recipe.model_validate({"name": "t", "source": {"path": "x", "query": query, "positive": positive}})

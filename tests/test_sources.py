@@ -251,8 +251,6 @@ def test_max_bad_is_the_share_that_is_allowed(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"", "blank line"),
-        (b"  \t", "blank line"),
         (b'{"question": "caf\xe9", "answer": "b"}', "invalid UTF-8"),
         (b'{"question": "\\ud83d", "answer": "b"}', "not a text, or not UTF-8"),
         (b'{"question": "a", "answer": ["b", "\\ud83d"]}', "not a text, or not UTF-8"),
@@ -352,13 +350,12 @@ def test_csv_line_numbers_count_line_ends_in_quotes(tmp_path):
     ]
 
 
-def test_ragged_and_blank_csv_rows_are_rejected_with_their_place(tmp_path):
+def test_ragged_csv_rows_are_rejected_with_their_place_and_blank_ones_are_no_rows(tmp_path):
     data = "question,answer\nq1,p1\nq2\n\nq3,p3,more\nq4,p4\n"
     found, rejected = both(spec(put(tmp_path, "a.csv", data)))
     assert [row[0] for row in found] == ["q1", "q4"]
     assert rejected == [
         ("a.csv:3", "1 fields, not 2"),
-        ("a.csv:4", "blank line"),
         ("a.csv:5", "3 fields, not 2"),
     ]
 
@@ -692,3 +689,16 @@ def test_a_table_without_header_gets_its_column_names_from_the_recipe(tmp_path):
         ("title one", "abstract one", "plain.tsv:1"),
         ("title two", "abstract two", "plain.tsv:2"),
     ]
+
+
+def test_blank_lines_are_no_rows(tmp_path):
+    file = put(tmp_path, "a.jsonl", json_lines(ROWS[:3]) + b"\n  \t\n\n")
+    batches = list(read(spec(file)))
+    assert sum(batch.rows for batch in batches) == 3
+    assert all(batch.rejected.is_empty() for batch in batches)
+
+
+def test_a_column_may_be_absent_from_the_first_object(tmp_path):
+    file = put(tmp_path, "a.jsonl", b'{"question": "a"}\n{"question": "b", "answer": "c"}\n')
+    rows = pl.concat([batch.pairs for batch in read(spec(file))]).rows()
+    assert rows == [("a", None, "a.jsonl:1"), ("b", "c", "a.jsonl:2")]
