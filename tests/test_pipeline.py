@@ -173,6 +173,10 @@ LEAKS = {
     "near-duplicate": lambda text: text[:-1] + " indeed.",
     "one letter": lambda text: text[: len(text) // 2] + "x" + text[len(text) // 2 :],
     "closing mark": lambda text: text.rstrip(".") + "!",
+    "title case": str.title,
+    "swapped case": str.swapcase,
+    "line breaks": lambda text: text.replace(" ", "\r\n"),
+    "wide blanks": lambda text: text.replace(" ", "\u3000"),
 }
 
 
@@ -191,7 +195,7 @@ def test_planted_leaks_do_not_come_through(sample_pairs, tmp_path, strategy):
             rows.append({"query": f"which question has number {next(decoys)} here", "positive": vary(query)})
     file = tmp_path / "planted.jsonl"
     file.write_text("\n".join(json.dumps(row) for row in rows))
-    assert len(rows) > 8000
+    assert len(rows) > 10_000
     original = dict(sample_pairs.rows())
     spec = recipe_for(
         file,
