@@ -10,9 +10,9 @@ ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
     {"errors"},
-    {"schema", "text", "files", "recipe", "words", "progress"},
-    {"recipes", "near_duplicates", "cache", "stats", "filters", "readers"},
-    {"sources", "clean", "splits", "exclude", "encoders", "search"},
+    {"schema", "text", "files", "recipe", "words", "progress", "sentences", "variants"},
+    {"recipes", "near_duplicates", "cache", "stats", "filters", "readers", "documents", "furniture"},
+    {"sources", "clean", "splits", "exclude", "encoders", "search", "passages"},
     {"samplers", "formats", "artefacts", "summary", "audit"},
     {"retrieve", "manifest"},
     {"stages"},
@@ -20,7 +20,18 @@ LAYERS = [
     {"cli"},
 ]  # fmt: skip
 #: Modules that read or write files.
-FILE_OWNERS = {"readers", "sources", "cache", "artefacts", "manifest", "files", "recipes", "pipeline", "cli"}
+FILE_OWNERS = {
+    "readers",
+    "sources",
+    "cache",
+    "artefacts",
+    "manifest",
+    "files",
+    "recipes",
+    "pipeline",
+    "cli",
+    "documents",
+}
 
 
 def modules() -> dict[str, list[Path]]:
