@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.cache import Vectors
+from minerkit.errors import EncoderError
 
 __all__ = ["Hits", "Pairs", "exact_scores", "pair_scores", "search_device", "top"]
 
@@ -72,11 +73,17 @@ def search_device(device: str) -> str:
         device: auto, cpu, cuda or mps.
 
     Returns:
-        A torch device: cuda where asked for or there, else cpu (float64 scores are made on the CPU anyway).
+        A torch device: cuda where there is one, else cpu (float64 scores are made on the CPU anyway).
+
+    Raises:
+        EncoderError: A device was named that is not there.
     """
     import torch
 
-    return "cuda" if device in {"auto", "cuda"} and torch.cuda.is_available() else "cpu"
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device, True):
+        raise EncoderError(f"--device {device}: torch finds no such device here; use --device auto or cpu")
+    return "cuda" if device in {"auto", "cuda"} and there["cuda"] else "cpu"
 
 
 def pair_scores(queries: FloatArray, documents: FloatArray) -> FloatArray:

@@ -232,3 +232,42 @@ def test_training_the_static_encoder_prints_nothing_to_stdout(tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["queries"]["train"] == 560
     assert done.stderr == ""
+
+
+def test_a_device_that_is_not_there_is_one_clear_line(tmp_path):
+    import torch
+
+    if torch.backends.mps.is_available():
+        pytest.skip("this machine has the device")
+    error = fails("mine", "-r", "gooaq", "--sample", "--device", "mps", "--quiet", cwd=tmp_path)
+    assert "no such device" in error
+
+
+def test_an_interrupt_ends_without_a_traceback_and_keeps_finished_stages(tmp_path):
+    import signal
+    import time
+
+    command = [
+        sys.executable,
+        "-c",
+        "from minerkit.cli import main; main()",
+        "mine",
+        "-r",
+        "gooaq",
+        "--sample",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    )
+    marker = tmp_path / "runs/gooaq/.stages/ingest.json"
+    for _ in range(600):
+        if marker.exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    again = minerkit("mine", "-r", "gooaq", "--sample", cwd=tmp_path)
+    assert again.returncode == 0
+    assert "ingest: done before" in again.stderr
