@@ -15,8 +15,9 @@ from pathlib import Path
 import polars as pl
 
 from minerkit.errors import SourceError
-from minerkit.readers import FORMATS, Batch, batched, file_format, read_file, require
+from minerkit.readers import FORMATS, file_format, read_file
 from minerkit.recipe import Source
+from minerkit.rows import Batch, batched, require
 
 __all__ = ["dataset", "fingerprint", "input_files", "read"]
 

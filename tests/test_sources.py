@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit import readers
+from minerkit import json_rows, readers
+from minerkit import rows as raw_rows
 from minerkit.errors import SourceError
 from minerkit.recipe import Source
 from minerkit.sources import dataset, fingerprint, input_files, read
@@ -476,11 +477,11 @@ RECORDS = st.fixed_dictionaries({}, optional={QUERY: CELLS, POSITIVE: CELLS, "ot
 
 def compare(lines: list[bytes]) -> None:
     source, file = spec("a.jsonl"), Path("a.jsonl")
-    fast = readers._fast_lines(file, lines, 4, source)
+    fast = json_rows._fast_lines(file, lines, 4, source)
     if fast is None:
         return
     places = (f"a.jsonl:{number}" for number in range(5, 5 + len(lines)))
-    careful = readers._checked(zip(places, map(readers._parsed, lines), strict=True), source)
+    careful = raw_rows.checked(zip(places, map(json_rows._parsed, lines), strict=True), source)
     assert careful.rejected.is_empty()
     assert fast.rows == careful.rows
     assert fast.pairs.rows() == careful.pairs.rows()
@@ -509,14 +510,15 @@ def test_the_fast_and_the_careful_way_agree_on_damaged_lines(record, data):
 
 
 def test_plain_lines_go_the_fast_way(tmp_path):
-    found = readers._fast_lines(Path("a.jsonl"), json_lines(ROWS[:7]).splitlines(True), 0, spec("a.jsonl"))
+    found = json_rows._fast_lines(Path("a.jsonl"), json_lines(ROWS[:7]).splitlines(True), 0, spec("a.jsonl"))
     assert [row[:2] for row in found.pairs.rows()] == ROWS[:7]
 
 
 def test_batches_do_not_change_places_or_limits(tmp_path, monkeypatch):
     rows = [(f"q{i}", f"p{i}") for i in range(50)]
-    monkeypatch.setattr(readers, "BATCH_BYTES", 100)
-    monkeypatch.setattr(readers, "BATCH_ROWS", 3)
+    monkeypatch.setattr(json_rows, "BATCH_BYTES", 100)
+    for module in (raw_rows, readers):
+        monkeypatch.setattr(module, "BATCH_ROWS", 3)
     for extension, (write, place) in WRITERS.items():
         file = put(tmp_path, f"a.{extension}", write(rows))
         expected = [(q, p, f"{file.name}{place(i)}") for i, (q, p) in enumerate(rows)]
@@ -526,7 +528,7 @@ def test_batches_do_not_change_places_or_limits(tmp_path, monkeypatch):
 
 
 def test_careful_batches_continue_the_numbering(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "BATCH_BYTES", 100)
+    monkeypatch.setattr(json_rows, "BATCH_BYTES", 100)
     file = put(tmp_path, "a.jsonl", json_lines([(f"q{i}", [f"p{i}"]) for i in range(20)]))
     assert pairs(spec(file)) == [(f"q{i}", f"p{i}", f"a.jsonl:{i + 1}") for i in range(20)]
 

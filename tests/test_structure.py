@@ -11,6 +11,8 @@ ROOT = Path(minerkit.__file__).parent
 LAYERS = [
     {"errors"},
     {"schema", "text", "files", "recipe", "words", "progress", "sentences", "variants"},
+    {"rows"},
+    {"json_rows"},
     {"recipes", "near_duplicates", "cache", "stats", "filters", "readers", "documents", "furniture"},
     {"sources", "clean", "splits", "exclude", "encoders", "search", "passages"},
     {"samplers", "formats", "artefacts", "summary", "audit"},
