@@ -155,6 +155,8 @@ def main() -> None:
         ours = len(run.read("train.parquet"))
     for kind, count in counts.most_common():
         print(f"{kind:<12} {count:>9,} queries")
+    asked = (spec.mine.negatives or 0) * theirs["query"].n_unique()
+    print(f"the peer finds {(theirs['label'] == 0).sum() / asked:.1%} of {asked:,} negatives")
     print(f"rows: peer {len(theirs):,}, minerkit {ours:,} ({ours / len(theirs):.4%})")
     with pl.Config(fmt_str_lengths=60, tbl_rows=40):
         print(found)
