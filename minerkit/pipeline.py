@@ -20,11 +20,11 @@ __all__ = ["audit_run", "ingest", "mine"]
 
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
-    "ingest": (1, stages.ingest),  # -> queries, corpus, qrels, pairs
-    "search": (1, stages.search),  # -> candidates
-    "select": (1, stages.select),  # -> judged, negatives
+    "ingest": (2, stages.ingest),  # -> queries, corpus, qrels, pairs
+    "search": (2, stages.search),  # -> candidates
+    "select": (2, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (1, stages.finish),  # -> rejected, stats.json, recipe.yaml
+    "finish": (2, stages.finish),  # -> rejected, stats.json, recipe.yaml
 }
 
 
@@ -114,11 +114,12 @@ def _key(name: str, recipe: Recipe, run: Run) -> dict[str, Any]:
     after = {"after": dict((run.marker(before) or {"outputs": {}})["outputs"])}
     if name == "search":
         rules = {key: value for key, value in dump["mine"].items() if key != "seed"}
-        return {"encoder": _encoder_key(recipe.encoder), "mine": rules, **after}
+        scope = {"group": recipe.excludes_group, "shared": recipe.split.shared_documents}
+        return {"encoder": _encoder_key(recipe.encoder), "mine": rules, **scope, **after}
     if name == "select":
         return {**_sections(dump, "mine"), **after}
     if name == "format":
-        return {**_sections(dump, "format"), "names": [recipe.source.query, recipe.source.positive], **after}
+        return {**_sections(dump, "format"), "names": recipe.names, **after}
     return {"recipe": dump, **after}
 
 

@@ -35,7 +35,7 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
     )
     positives = frames["candidates"].filter(pl.col("relevance") > 0)
     return {
-        "input": {"rows": facts["ingest"]["rows"], "pairs": facts["ingest"]["pairs"]},
+        "input": {"rows": facts["ingest"]["rows"], "entries": facts["ingest"]["entries"]},
         "rejected": rejected.rows(named=True),
         "queries": dict(queries["split"].value_counts().sort("split", descending=True).rows()),
         "documents": len(frames["corpus"]),
@@ -64,7 +64,7 @@ def _of(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame
 def _split(split: str, frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     accounts, negatives = frames["accounts"], frames["negatives"]
     kept = accounts.filter(~pl.col("dropped"))
-    positives = frames["qrels"].filter(pl.col("relevance") > 0).join(kept, on="query_id", how="semi")
+    positives = frames["candidates"].filter(pl.col("relevance") > 0).join(kept, on="query_id", how="semi")
     fills = dict(negatives["fill"].value_counts().rows())
     skipped = (
         frames["judged"]
