@@ -273,7 +273,7 @@ def test_fewer_documents_than_negatives_is_one_clear_line(tmp_path):
 def test_nothing_usable_is_one_clear_line(tmp_path):
     file = tmp_path / "empty.jsonl"
     file.write_text('{"query": "a question", "positive": ""}\n' * 3)
-    with pytest.raises(SourceError, match="none of 3 rows is usable \\(3 empty positive\\)"):
+    with pytest.raises(SourceError, match="no query has a positive, in 3 rows \\(3 empty positive\\)"):
         pipeline.mine(recipe_for(file), tmp_path / "run", "cpu")
 
 
