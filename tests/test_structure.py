@@ -10,11 +10,13 @@ ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
     {"errors"},
-    {"schema", "files", "recipe", "words", "progress", "sentences", "variants"},
-    {"text", "questions"},
-    {"recipes", "near_duplicates", "cache", "stats", "filters", "documents", "furniture", "answers", "reissues"},
-    {"clean", "splits", "exclude", "encoders", "search", "passages"},
-    {"sources", "samplers", "formats", "artefacts", "summary", "audit"},
+    {"schema", "text", "files", "recipe", "words", "progress", "sentences", "variants"},
+    {"rows"},
+    {"json_rows"},
+    {"recipes", "near_duplicates", "cache", "stats", "filters", "readers", "documents", "furniture"},
+    {"answers"},
+    {"sources", "clean", "splits", "exclude", "encoders", "search", "passages"},
+    {"samplers", "formats", "artefacts", "summary", "audit"},
     {"retrieve", "manifest"},
     {"stages"},
     {"pipeline"},
