@@ -130,16 +130,22 @@ def ingest(
     out: OutOption = None,
     limit: LimitOption = None,
     set_: SetOption = None,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Turn raw rows into queries, corpus, qrels and pairs."""
+    """Turn a raw corpus into queries, corpus, qrels and pairs; say what was rejected, and show some pairs."""
     from minerkit import pipeline
+    from minerkit.intake import render_intake
     from minerkit.progress import Reporter
 
     spec = _recipe(recipe, set_, input_, sample, limit)
     run = pipeline.ingest(spec, out or Path("runs") / spec.name, Reporter(quiet))
-    counts = {name: len(run.read(f"{name}.parquet")) for name in ("queries", "corpus", "qrels", "pairs")}
-    typer.echo(f"{run.folder}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    account = pipeline.ingest_account(run, spec)
+    _print(
+        json.dumps(account, indent=1, ensure_ascii=False)
+        if as_json
+        else render_intake(account, str(run.folder))
+    )
 
 
 @app.command(epilog="Example: minerkit mine -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
@@ -216,16 +222,22 @@ def _recipe(name: str, set_: list[str] | None, input_: str | None, sample: bool,
 
 
 def _print_run(folder: Path, format_: str) -> None:
-    from rich.console import Console
-
     from minerkit.artefacts import load
     from minerkit.summary import render
 
     found = json.loads((load(folder).folder / "stats.json").read_text())
-    if format_ == "json":
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    _print(
+        json.dumps(found, indent=1, ensure_ascii=False) if format_ == "json" else render(found, str(folder))
+    )
+
+
+def _print(found: Any) -> None:
+    from rich.console import Console
+
+    if isinstance(found, str):
+        typer.echo(found)
     else:
-        Console(highlight=False, soft_wrap=True).print(render(found, str(folder)))
+        Console(highlight=False, soft_wrap=True).print(found)
 
 
 def _dataset(data: str, split: str) -> Any:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from minerkit import schema, stages
-from minerkit.artefacts import Run, Stage, load, locked
+from minerkit.artefacts import MARKERS, Run, Stage, load, locked
 from minerkit.audit import Breach, audit
 from minerkit.files import sha256
+from minerkit.intake import intake
 from minerkit.manifest import write_manifest
 from minerkit.progress import Reporter
 from minerkit.recipe import Encoder, Recipe
@@ -16,7 +17,7 @@ from minerkit.recipes import load_recipe
 from minerkit.sources import fingerprint
 from minerkit.stages import Work
 
-__all__ = ["audit_run", "ingest", "mine"]
+__all__ = ["audit_run", "ingest", "ingest_account", "mine"]
 
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
@@ -45,6 +46,22 @@ def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
     with locked(out) as run:
         _do("ingest", Work(recipe, run, "cpu", reporter or Reporter(quiet=True)))
     return run
+
+
+def ingest_account(run: Run, recipe: Recipe) -> dict[str, Any]:
+    """Count what the ingest of a run made of the raw corpus.
+
+    Args:
+        run: A run whose first stage is done.
+        recipe: The recipe it was made from.
+
+    Returns:
+        What `minerkit.intake.intake` gives.
+    """
+    names = ("queries", "corpus", "qrels", "pairs")
+    frames = {name: run.read(f"{name}.parquet") for name in names}
+    frames |= {"documents": run.read(f"{MARKERS}/documents.parquet"), "rejected": run.rejected(["ingest"])}
+    return intake(frames, (run.marker("ingest") or {})["facts"], recipe.split.seed)
 
 
 def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | None = None) -> Run:

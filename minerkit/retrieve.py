@@ -128,21 +128,26 @@ def retrieve(
 
 
 def hit_rates(
-    collection: Collection, qrels: pl.DataFrame, depth: int = 100, device: str = "cpu"
+    collection: Collection,
+    qrels: pl.DataFrame,
+    without: pl.DataFrame,
+    depth: int = 100,
+    device: str = "cpu",
 ) -> dict[str, float]:
     """Measure how well the encoder finds positives among all documents.
 
     Args:
         collection: Some queries, and all documents.
         qrels: query_id, doc_id, relevance.
+        without: query_id, doc_id: documents a query is not to find.
         depth: How many documents are retrieved per query.
         device: A torch device.
 
     Returns:
         accuracy@1, @10 and @depth (a positive is among the first so many) and mrr@10, each in 0..1.
     """
-    none = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
-    hits = top(collection.queries, collection.documents, depth, none, None, device)
+    left_out = _pairs([collection.positions(without)])
+    hits = top(collection.queries, collection.documents, depth, left_out, None, device)
     relevant = collection.positions(qrels).filter(pl.col("relevance") > 0)
     retrieved = _frame(np.arange(len(hits.documents)), hits).join(
         relevant, on=["query_id", "doc_id"], how="semi"

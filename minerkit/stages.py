@@ -135,7 +135,7 @@ def search(work: Work, stage: Stage) -> None:
         "encoder": {kind: encoder.fingerprint(kind) for kind in ("query", "document")},
         "note": encoder.note,
         "search": {"mode": "exact", "recall": 1.0},
-        "retrieval": _measure(queries, corpus, qrels, (query_vectors, doc_vectors), placed),
+        "retrieval": _measure(queries, corpus, qrels, excluded, (query_vectors, doc_vectors), placed),
     }
 
 
@@ -160,7 +160,11 @@ def select(work: Work, stage: Stage) -> None:
     stage.write(f"{MARKERS}/accounts.parquet", pl.concat(accounts))
     depth = f"finds none of its positives among the first {recipe.mine.round_trip} documents"
     reasons = [
-        lost.select("query_id", "text", reason=pl.format("only {} of {} negatives", "found", "wanted")),
+        lost.select(
+            "query_id",
+            pl.format("{} of {}: {}", "found", "wanted", "text").alias("text"),
+            reason=pl.lit("too few negatives"),
+        ),
         missed.join(queries, on="query_id").select("query_id", "text", reason=pl.lit(depth)),
     ]
     rejected = pl.concat(reasons).sort("query_id").rename({"query_id": "source"})
@@ -242,6 +246,7 @@ def _measure(
     queries: pl.DataFrame,
     corpus: pl.DataFrame,
     qrels: pl.DataFrame,
+    excluded: pl.DataFrame,
     vectors: tuple[Vectors, Vectors],
     device: str,
 ) -> dict[str, float | str]:
@@ -251,4 +256,5 @@ def _measure(
     if len(rows) > MEASURED:
         rows = np.sort(np.random.default_rng(0).choice(rows, MEASURED, replace=False))
     part = Collection(queries["query_id"].gather(rows), vectors[0].subset(rows), corpus["doc_id"], vectors[1])
-    return {"queries": f"{len(rows)} {split}", **hit_rates(part, qrels, device=device)}
+    itself = excluded.filter(pl.col("reason") == "query_text")  # where documents are queries too
+    return {"queries": f"{len(rows)} {split}", **hit_rates(part, qrels, itself, device=device)}

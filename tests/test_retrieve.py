@@ -88,5 +88,5 @@ def test_hit_rates_count_the_first_positive():
     qrels = pl.DataFrame(
         {"query_id": ["q0", "q1", "q1"], "doc_id": ["d0", "d5", "d3"], "relevance": [1, 1, 1]}
     )
-    rates = hit_rates(collection, qrels, depth=8)
+    rates = hit_rates(collection, qrels, qrels.clear(), depth=8)
     assert rates == {"accuracy@1": 0.5, "accuracy@10": 1.0, "accuracy@8": 1.0, "mrr@10": 0.75}

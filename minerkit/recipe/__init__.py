@@ -113,6 +113,10 @@ class Eval(Section):
 
     rerank: int | None = Field(None, ge=2)
     """Rerank this many retrieved documents a dev query."""
+    classification: bool = False
+    """Tell positives from negatives: accuracy, F1, precision, recall, average precision."""
+    retrieval: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
+    """Retrieve from all documents, and measure accuracy, precision and recall among the first so many."""
     nano_beir: list[str] = Field(default_factory=list)
     """NanoBEIR data sets by their short names."""
     steps: int | None = Field(None, ge=1)
