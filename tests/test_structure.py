@@ -14,7 +14,7 @@ LAYERS = [
     {"rows"},
     {"json_rows"},
     {"recipes", "near_duplicates", "cache", "stats", "filters", "readers", "documents", "furniture"},
-    {"answers", "questions"},
+    {"answers", "questions", "reissues"},
     {"sources", "clean", "splits", "exclude", "encoders", "search", "passages"},
     {"samplers", "formats", "artefacts", "summary", "audit"},
     {"retrieve", "manifest"},
