@@ -40,7 +40,8 @@ def assign(
 
     Queries that share a positive, and texts that are equal or near-duplicates, go together, and so do whole
     groups where the recipe splits by group: connected components are drawn at random, so that they fill the
-    wanted number of dev queries if any do. Documents that no query is connected with are dealt out in the same proportion.
+    wanted number of dev queries if any do. Documents that no query is connected with are dealt out in the
+    same proportion.
 
     Args:
         queries: query_id, text.
