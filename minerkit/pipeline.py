@@ -24,7 +24,7 @@ STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "search": (1, stages.search),  # -> candidates
     "select": (1, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (1, stages.finish),  # -> rejected, stats.json, recipe.yaml
+    "finish": (2, stages.finish),  # -> rejected, stats.json, recipe.yaml
 }
 
 

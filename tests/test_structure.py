@@ -14,9 +14,9 @@ LAYERS = [
     {"rows"},
     {"json_rows"},
     {"recipes", "near_duplicates", "cache", "stats", "filters", "readers", "documents", "furniture"},
-    {"sources", "clean", "splits", "exclude", "encoders", "search", "passages"},
+    {"sources", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"},
     {"samplers", "formats", "artefacts", "summary", "audit"},
-    {"retrieve", "manifest"},
+    {"retrieve", "manifest", "report"},
     {"stages"},
     {"pipeline"},
     {"cli"},
@@ -33,6 +33,7 @@ FILE_OWNERS = {
     "pipeline",
     "cli",
     "documents",
+    "report",
 }
 
 
