@@ -84,6 +84,12 @@
     return parts.map((part, place) => (place % 2 ? element("mark", "", part) : part));
   };
 
+  const foreign = (node) => {
+    node.dir = "auto";
+    node.lang = list.dataset.lang || "";
+    return node;
+  };
+
   const strip = (query) => {
     const across = (value) => `${2 + (96 * (value - low)) / (high - low || 1)}%`;
     const node = shape("svg", { class: "strip", width: "100%", height: 16, "aria-hidden": "true" });
@@ -104,9 +110,7 @@
     if (kind === "rejected") meta.append(" ", element("span", "tag", hit[3]));
     if (kind === "negative" && sources.size > 1) meta.append(`, ${origin(hit)}`);
     meta.append(`, ${id}`, whole ? `, ${number(whole, 0)} characters` : "");
-    const words_ = element("p", "", marked(text, words));
-    words_.dir = "auto";
-    return element("li", kind, meta, words_);
+    return element("li", kind, meta, foreign(element("p", "", marked(text, words))));
   };
 
   const group = (title, kind, rows, words, more = "") =>
@@ -119,8 +123,7 @@
   ];
 
   const item = (query, words, open) => {
-    const text = element("span", "query", marked(query.text, words));
-    text.dir = "auto";
+    const text = foreign(element("span", "query", marked(query.text, words)));
     const facts = [`gap ${query.gap === null ? "none" : number(query.gap, 4)}`, query.split, query.id];
     const meta = element("span", "meta", facts.join(", "), query.fate ? [" ", element("span", "tag", FATES[query.fate])] : "");
     const details = element("details", "", element("summary", "", text, strip(query), meta));
