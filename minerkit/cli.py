@@ -205,6 +205,24 @@ def audit(run: RunArgument) -> None:
     typer.echo(f"{run}: clean")
 
 
+@app.command(epilog="Example: minerkit report runs/gooaq --examples 2000")
+def report(
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; default RUN/report.html.")] = None,
+    examples: Annotated[
+        int, typer.Option(min=1, max=20_000, help="How many queries the page lets one look through.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of their draw.")] = 12,
+) -> None:
+    """Show a run on one self-contained HTML page: its account, its charts, and examples to look through."""
+    from minerkit.artefacts import load
+    from minerkit.report import write_report
+
+    file = out or run / "report.html"
+    made = write_report(load(run), file, examples, seed)
+    typer.echo(f"{file}: {made['shown']:,} of {made['queries']:,} queries, {made['bytes'] / 1e6:.1f} MB")
+
+
 def _recipe(name: str, set_: list[str] | None, input_: str | None, sample: bool, limit: int | None) -> Any:
     from minerkit.recipes import load_recipe, parse_override
 

@@ -14,9 +14,9 @@ LAYERS = [
     {"text"},
     {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
     {"answers", "questions", "reissues"},
-    {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages"},
+    {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"},
     {"sources", "samplers", "formats", "artefacts", "summary", "intake", "audit"},
-    {"retrieve", "manifest"},
+    {"retrieve", "manifest", "report"},
     {"stages"},
     {"pipeline"},
     {"cli"},
@@ -33,6 +33,7 @@ FILE_OWNERS = {
     "pipeline",
     "cli",
     "documents",
+    "report",
 }
 
 
