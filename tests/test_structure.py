@@ -10,7 +10,7 @@ ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
     {"errors"},
-    {"schema", "text", "files", "recipe", "words", "progress", "sentences", "variants"},
+    {"schema", "text", "files", "recipe", "words", "progress", "sentences", "variants", "retry", "shards"},
     {"rows"},
     {"json_rows"},
     {"recipes", "near_duplicates", "cache", "stats", "filters", "readers", "documents", "furniture"},
@@ -18,7 +18,8 @@ LAYERS = [
     {"samplers", "formats", "artefacts", "summary", "audit"},
     {"retrieve", "manifest"},
     {"stages"},
-    {"pipeline"},
+    {"pipeline", "bundles"},
+    {"hub"},
     {"cli"},
 ]  # fmt: skip
 #: Modules that read or write files.
@@ -33,6 +34,9 @@ FILE_OWNERS = {
     "pipeline",
     "cli",
     "documents",
+    "shards",
+    "bundles",
+    "hub",
 }
 
 
