@@ -19,6 +19,7 @@ LAYERS = [
     {"retrieve", "manifest", "report"},
     {"stages"},
     {"pipeline"},
+    {"hub"},
     {"cli"},
 ]  # fmt: skip
 #: Modules that read or write files.
@@ -34,6 +35,7 @@ FILE_OWNERS = {
     "cli",
     "documents",
     "report",
+    "hub",
 }
 
 
