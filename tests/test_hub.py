@@ -422,19 +422,39 @@ import datasets
 rows = [{"question": f"what is number {n}?", "answer": f"it is {n}, I said {n}"} for n in range(5)]
 datasets.Dataset.from_list(rows).push_to_hub("sentence-transformers/gooaq")
 """)
-    process = command(
-        hub,
-        tmp_path,
-        "ingest",
-        "-r",
-        "gooaq",
-        "--set",
-        "split.dev_queries=0",
-        *limit,
-        token=None,
-        cwd=tmp_path,
+    account = ingested(hub, tmp_path, "gooaq", "--set", "split.dev_queries=0", *limit)
+    rows = 3 if "--limit" in limit else 5
+    assert (account["rows"], account["positives"], account["documents"]) == (rows, rows, rows)
+
+
+def test_a_judged_collection_is_read_from_the_hub(hub, client, tmp_path):
+    client("""
+import huggingface_hub, json
+files = {
+    "corpus.jsonl": [{"_id": f"d{n}", "title": f"Number {n}", "text": "stands here"} for n in range(6)],
+    "queries.jsonl": [{"_id": f"q{n}", "text": f"what is {n}?"} for n in range(4)],
+}
+texts = {name: "".join(json.dumps(row) + "\\n" for row in rows) for name, rows in files.items()}
+head = "query-id\\tcorpus-id\\tscore\\n"
+texts["qrels/train.tsv"] = head + "".join(f"q{n}\\td{n}\\t1\\n" for n in range(3))
+texts["qrels/test.tsv"] = head + "q3\\td3\\t1\\n"
+api = huggingface_hub.HfApi()
+name = "user/collection"
+api.create_repo(name, repo_type="dataset")
+for path, text in texts.items():
+    api.upload_file(path_or_fileobj=text.encode(), path_in_repo=path, repo_id=name, repo_type="dataset")
+""")
+    account = ingested(
+        hub, tmp_path, "ai-ir", "--set", "split.dev_queries=0", "--set", "source.hub=user/collection"
     )
+    assert (account["positives"], account["documents"], account["queries"]) == (3, 6, 3)
+    reasons = [row["reason"] for row in account["rejected"]]
+    assert reasons == ["no judgement of this query"]
+
+
+def ingested(hub: Hub, folder: Path, *arguments: str) -> dict:
+    """What an ingest of a recipe from the Hub counts."""
+    process = command(hub, folder, "ingest", "--json", "-r", *arguments, token=None, cwd=folder)
     out, err = process.communicate()
     assert process.returncode == 0, err
-    rows = 3 if "--limit" in limit else 5
-    assert out == f"runs/gooaq: {rows} queries, {rows} corpus, {rows} qrels, {rows} pairs\n"
+    return json.loads(out)
