@@ -1,7 +1,7 @@
 """Combine, check, copy and write recipes; every fault is reported, with its line."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 

@@ -39,8 +39,9 @@ def assign(
     """Send queries and documents to train or dev.
 
     Queries that share a positive, and texts that are equal or near-duplicates, go together, and so do whole
-    groups where the recipe splits by group: connected components are drawn at random until the wanted number
-    of dev queries is full. Documents that no query is connected with are dealt out in the same proportion.
+    groups where the recipe splits by group: connected components are drawn at random, so that they fill the
+    wanted number of dev queries if any do. Documents that no query is connected with are dealt out in the
+    same proportion.
 
     Args:
         queries: query_id, text.
@@ -69,16 +70,10 @@ def assign(
     sizes = np.bincount(query_part, minlength=int(max(query_part.max(), doc_part.max())) + 1)
     _, first = np.unique(query_part, return_index=True)
     parts = query_part[np.sort(first)]  # in order of appearance, so that the draw depends on the data alone
-    held: list[int] = []
-    room = split.dev_queries
     draw = np.random.default_rng(split.seed)
-    for part in draw.permutation(parts):
-        if 0 < sizes[part] <= room:
-            held.append(part)
-            room -= sizes[part]
-        if not room:
-            break
-    if split.dev_queries and not held:
+    drawn = draw.permutation(parts)
+    held = drawn[_filling(sizes[drawn], split.dev_queries)]
+    if split.dev_queries and not len(held):
         raise SourceError(
             f"split.dev_queries={split.dev_queries:,}: no query can be held out, since all share texts "
             f"(the smallest connected set has {sizes[parts].min():,} queries); raise it, or set it to 0"
@@ -90,6 +85,25 @@ def assign(
         queries.with_columns(pl.Series("split", label[np.isin(query_part, held).astype(int)])),
         corpus.with_columns(pl.Series("split", label[np.isin(doc_part, [*held, *dealt]).astype(int)])),
     )
+
+
+def _filling(sizes: "np.ndarray[tuple[int], np.dtype[np.int64]]", room: int) -> list[int]:
+    """Choose which of some sets, taken in their order, fill so many places, or as many as possible."""
+    # last[n]: one more than the set that first brought the sum to n; a subset sum, each set used once.
+    last = np.full(room + 1, -1)
+    last[0] = 0
+    for number, size in enumerate(sizes):
+        if last[room] >= 0:
+            break
+        if 0 < size <= room:
+            reached = (last[:-size] >= 0) & (last[size:] < 0)
+            last[size:][reached] = number + 1
+    chosen = []
+    place = int(np.flatnonzero(last >= 0)[-1])
+    while place:
+        chosen.append(int(last[place]) - 1)
+        place -= int(sizes[chosen[-1]])
+    return chosen[::-1]
 
 
 def _components(

@@ -11,9 +11,9 @@ ROOT = Path(minerkit.__file__).parent
 LAYERS = [
     {"errors"},
     {"schema", "files", "recipe", "words", "progress", "sentences", "variants"},
-    {"text", "questions"},
-    {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture", "answers",
-     "reissues"},
+    {"text"},
+    {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
+    {"answers", "questions", "reissues"},
     {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages"},
     {"sources", "samplers", "formats", "artefacts", "summary", "intake", "audit"},
     {"retrieve", "manifest"},

@@ -1,7 +1,9 @@
 """Cut the texts of a source into passages: reports in files, or texts in a table."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import polars as pl
 
@@ -17,6 +19,10 @@ from minerkit.text import match_key
 __all__ = ["Cut", "Part", "cut"]
 
 Reason = tuple[str, str, str]
+#: What tells versions of one report apart in their names: report-v2, report_v3, report(2), 报告_修订版.
+VERSION = re.compile(
+    r"[\s_-]*(?:[vV]\d{1,2}|[（(](?:\d{1,2}|v\d{1,2}|修订版?|终稿|final)[)）]|修订版|终稿|final)$"
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Cut:
-    """What a source was cut into: passages, each text once; what was rejected; rows, unreadable ones; notes."""
+    """What a source was cut into: passages, each text once; rejected text; rows, unreadable ones; notes."""
 
     parts: list[Part]
     rejected: list[Reason]
@@ -101,11 +107,24 @@ def _limited(found: Iterator[Document | Rejected], limit: int | None) -> Iterato
 
 
 def _groups(documents: Sequence[Document], threshold: float | None) -> list[str]:
-    """Name each report's group after the first issue of the report."""
+    """Name each report's group after the first issue of the report.
+
+    Issues are known by their text, or by a name that differs in nothing but its version: later ones may be
+    written anew.
+    """
     if threshold is None:
         return [document.report for document in documents]
     texts = ["\n".join(text for part in each.sections for text in part.paragraphs) for each in documents]
-    return [documents[first].report for first in reissue_groups(texts, threshold)]
+    same = {place: {first} for place, first in enumerate(reissue_groups(texts, threshold))}
+    named: dict[str, int] = {}
+    for place, document in enumerate(documents):
+        path = PurePosixPath(document.report)
+        same[place].add(named.setdefault(str(path.with_name(VERSION.sub("", path.stem))), place))
+    # Both point to earlier reports, whose first issue is known by then.
+    firsts: list[int] = []
+    for place, others in same.items():
+        firsts.append(min((firsts[other] for other in others if other < place), default=place))
+    return [documents[first].report for first in firsts]
 
 
 def _table_parts(source: Source) -> tuple[list[Part], list[Reason], int, int, list[str]]:

@@ -84,8 +84,8 @@ def asked(source: Source, parts: Sequence[Part]) -> Asked:
     if count and not found:
         first = f"{(lost or dropped)[0][1]}: {(lost or dropped)[0][0]}"
         raise SourceError(
-            f"{source.qa}: none of its {count:,} questions has its answer in {source.path} ({first}); are these "
-            "the reports it was made from? source.positive names the column of the answer"
+            f"{source.qa}: none of its {count:,} questions has its answer in {source.path} ({first}); are "
+            "these the reports it was made from? source.positive names the column of the answer"
         )
     order = {row.source: number for number, row in enumerate(rows)}
     found.sort(key=lambda entry: order[entry.source])
