@@ -77,7 +77,9 @@ def collected(
             found.append(Entry(query.text, document.text, row.relevance, None, None, row.source))
             named.add(row.query_id)
     _some("judgement of these queries and documents", found, places[2], bad[before:])
-    silent = [("no judgement of this query was read", t.source, t.text) for t in asked.values() if t.id not in named]
+    silent = [
+        ("no judgement of this query was read", t.source, t.text) for t in asked.values() if t.id not in named
+    ]
     found += [Entry(None, text.text, None, None, None, text.source) for text in docs.values()]
     rows = len(found) + len(asked) + len(bad) + len(remarks.useless)
     lost = rejected([*bad, *remarks.useless, *silent])
