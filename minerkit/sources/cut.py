@@ -18,7 +18,7 @@ from minerkit.sources.tables import file_format
 from minerkit.text import match_key
 from minerkit.variants import fold_variants
 
-__all__ = ["Cut", "Part", "cut"]
+__all__ = ["Cut", "Part", "Reason", "cut"]
 
 Reason = tuple[str, str, str]
 #: What tells versions of one report apart in their names: report-v2, report_v3, report(2), 报告_修订版.
