@@ -42,13 +42,14 @@ REPORT = re.compile(
 CHINESE = (
     "核心|主要|关键|關鍵|重要|基本|总体|總體|整体|整體|公司|产品|產品|市场|市場|行业|行業|业务|"
     "業務|投资|投資|技术|技術|学习|學習|个性化|個性化|近期|最新|未来|未來|相关|相關|其他|其它|"
-    "战略|戰略|策略|竞争|競爭|发展|發展|应用|應用|财务|財務|目录|目錄|概述|概况|概況|概要|概览|概覽|简介|"
-    "簡介|介绍|介紹|背景|前言|引言|绪论|緒論|序言|执行摘要|執行摘要|摘要|总结|總結|小结|小結|结论|"
+    "战略|戰略|策略|竞争|競爭|发展|發展|应用|應用|财务|財務|目录|目錄|"
+    "概述|概况|概況|概要|概览|概覽|简介|簡介|介绍|介紹|背景|前言|引言|绪论|緒論|序言|执行摘要|執行摘要|摘要|总结|總結|小结|小結|结论|"
     "結論|结语|結語|要点|要點|观点|觀點|说明|說明|附录|附錄|补充|補充|特点|特點|优势|優勢|亮点|"
     "亮點|分析|评估|評估|建议|建議|趋势|趨勢|展望|因素|进展|進展|发现|發現|洞察|观察|觀察|问题|"
     "問題|思考|时间|時間|目标|目標|注意|事项|事項|原理|定义|定義|现状|現狀|数据|數據|提示|提醒|"
     "机遇|機遇|挑战|挑戰|风险|風險|示例|实例|举例|参考|參考|内容|內容|情况|情況|细节|細節|详情|"
-    "詳情|实现|實現|使用|方法|启示|啟示|逻辑|邏輯|理由|价值|價值|验证|驗證|今日|本周|当前|當前|状态|狀態|更新|频率|任务|任務|写在前面|与|與|和|及|的"
+    "詳情|实现|實現|使用|方法|启示|啟示|逻辑|邏輯|理由|价值|價值|验证|驗證|"
+    "今日|本周|当前|當前|状态|狀態|更新|频率|任务|任務|写在前面|与|與|和|及|的"
 )
 ENGLISH = (
     "contents|table|overview|introduction|background|summary|executive|abstract|conclusions?|discussion|results?|"
@@ -60,6 +61,8 @@ ENGLISH = (
 EMPTY = re.compile(rf"(?:{CHINESE})+\d?|(?:(?:{ENGLISH})\W*)+", re.IGNORECASE)
 #: Columns (a Chinese character takes two) beyond which a heading, or a query, is too long to be typed.
 LONGEST = 100
+#: Reports from which a heading that stands alone is any report's.
+COMMON = 3
 
 
 def heading_queries(sections: Iterable[tuple[Sequence[str], str]]) -> dict[tuple[str, ...], str]:
@@ -70,7 +73,7 @@ def heading_queries(sections: Iterable[tuple[Sequence[str], str]]) -> dict[tuple
 
     Returns:
         Headings to query, "" where they say nothing. Where two sections would have one query, each gets all
-        of its headings; a single heading that several reports have says nothing.
+        of its headings; a single heading that three reports have says nothing.
     """
     groups: dict[tuple[str, ...], set[str]] = {}
     paths = {}
@@ -83,7 +86,7 @@ def heading_queries(sections: Iterable[tuple[Sequence[str], str]]) -> dict[tuple
     for headings, path in paths.items():
         whole = " ".join(path)
         query = whole if shared[short[path]] > 1 and _columns(whole) <= LONGEST else short[path]
-        common = len(path) == 1 and len(groups[path]) > 1
+        common = len(path) == 1 and len(groups[path]) >= COMMON
         found[headings] = "" if common or not short[path] else query
     return found
 
@@ -116,9 +119,13 @@ def _short(path: Sequence[str]) -> str:
 
 def _bare_path(headings: Sequence[str]) -> tuple[str, ...]:
     """Give the headings without what one would not type, and without those that others repeat."""
-    found = [text for text in map(_bare, headings) if _columns(text) <= LONGEST]
-    said = dict.fromkeys(text for text in found if sum(map(str.isalpha, text)) > 1)
-    return tuple(text for text in said if not any(_says(other, text) for other in said if other != text))
+    said: dict[str, str] = {}
+    for text in map(_bare, headings):
+        if sum(map(str.isalpha, text)) > 1 and _columns(text) <= LONGEST:
+            said.setdefault(text.lower().rstrip("!！?？。."), text)
+    return tuple(
+        text for key, text in said.items() if not any(_says(other, key) for other in said if other != key)
+    )
 
 
 def _bare(heading: str) -> str:
@@ -128,9 +135,8 @@ def _bare(heading: str) -> str:
 
 
 def _says(text: str, part: str) -> bool:
-    """Tell whether a heading holds another, as words and not as parts of words."""
-    bare = part.rstrip("!！?？。.")
-    return re.search(rf"(?<![a-z0-9]){re.escape(bare)}(?![a-z0-9])", text, re.IGNORECASE) is not None
+    """Tell whether a heading holds another, as words and not as parts of words; both in lower case."""
+    return re.search(rf"(?<![a-z0-9]){re.escape(part)}(?![a-z0-9])", text) is not None
 
 
 def _columns(text: str) -> int:
