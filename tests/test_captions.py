@@ -209,8 +209,8 @@ def test_a_wrong_column_lists_those_there_are(tmp_path):
 def test_captions_without_lists_need_an_item(tmp_path):
     file = put(tmp_path, "a.csv", TABLE)
     assert fault(spec(file, group=None)) == (
-        f"{file}: no row holds two captions; name the column of the item (source.group), or a column of lists "
-        "(source.text, now 'text')"
+        f"{file}: no row holds two captions; name the column of the item (source.group), or a column of "
+        "lists (source.text, now 'text')"
     )
 
 

@@ -28,8 +28,8 @@ FIELD = re.compile(r"COL (\S+) VAL(?: |$)")
 #: What product titles carry over from the RDF they were taken from: "..."@en, "..."@NL "Null".
 NOISE = (
     re.compile(r'"@[A-Za-z]{2,3}(-[A-Za-z]{2,4})?(?!\w)(\s*,)?'),
+    re.compile(r'(,\s*)?"null"(\s*,)?', re.IGNORECASE),
     re.compile(r'"\s*,\s*(?=")'),
-    re.compile(r'"null"', re.IGNORECASE),
     re.compile(r'(?<!\w)"+|"+(?!\w)|(?<=[A-Za-z])"+(?=[A-Za-z])'),
 )
 Reason = tuple[str, str, str]
