@@ -68,6 +68,7 @@ def _sorter(source: Source) -> Any:
         group = cell(record.get(source.group)) if source.group is not None else None
         if group == "":
             return "the group is not a text"
+        group = (group or "").strip() or None
         # SQuAD 2.0 asks questions that their paragraph does not answer.
         relevance: int | str = 0 if source.format == "squad" and record.get("is_impossible") is True else 1
         if source.relevance is not None:

@@ -51,11 +51,11 @@ def _from_qa(source: Source) -> bool:
 def _headed(source: Source, parts: Sequence[Part]) -> Asked:
     """Take the headings above the passages as queries."""
     queries = heading_queries((part.heading, part.group) for part in parts)
-    sizes = Counter(part.heading for part in parts)
+    sizes = Counter((part.heading, part.reports[0]) for part in parts)
     found: list[Entry] = []
     dropped: dict[tuple[str, ...], Reason] = {}
     for part in parts:
-        query, size = queries[part.heading], sizes[part.heading]
+        query, size = queries[part.heading], sizes[part.heading, part.reports[0]]
         if query and size <= MOST_PASSAGES:
             found.append(Entry(query, part.text, 1, part.group, part.group, part.source))
         elif part.heading:
