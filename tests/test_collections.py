@@ -222,6 +222,7 @@ def test_a_wrong_folder_is_one_clear_line(tmp_path):
         ({"corpus": [{"_id": "d1", "body": "x"}]}, "corpus.jsonl: no document with a text in it"),
         ({"queries": []}, "queries.jsonl: no query with a text in it"),
         ({"queries": [{"_id": "q1", "query": "x"}]}, "queries.jsonl: no query with a text in it"),
+        ({"corpus": [*CORPUS, {}], "queries": []}, "queries.jsonl: no query with a text in it"),
         ({"qrels": ""}, "qrels.tsv: no judgement of these queries and documents in it"),
         (
             {"qrels": "q1\tx\t1\nx\td1\t1\n"},
