@@ -21,11 +21,11 @@ __all__ = ["audit_run", "ingest", "ingest_account", "mine"]
 
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
-    "ingest": (2, stages.ingest),  # -> queries, corpus, qrels, pairs
+    "ingest": (3, stages.ingest),  # -> queries, corpus, qrels, pairs
     "search": (2, stages.search),  # -> candidates
     "select": (2, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (2, stages.finish),  # -> rejected, stats.json, recipe.yaml
+    "finish": (3, stages.finish),  # -> rejected, stats.json, recipe.yaml
 }
 
 

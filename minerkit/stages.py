@@ -45,10 +45,11 @@ class Work:
 def ingest(work: Work, stage: Stage) -> None:
     """Read and clean the raw corpus, number its texts, hold out dev."""
     recipe = work.recipe
-    rows, parts, rejects = 0, [], []
+    rows, bad, parts, rejects = 0, 0, [], []
     with work.reporter.bar("Reading raw rows", recipe.source.limit) as advance:
         for batch in read(recipe.source):
             rows += batch.rows
+            bad += batch.bad
             parts.append(batch.entries)
             rejects.append(batch.rejected)
             advance(batch.rows)
@@ -85,6 +86,7 @@ def ingest(work: Work, stage: Stage) -> None:
     stage.write(f"{MARKERS}/ingest.rejected.parquet", rejected)
     stage.facts |= {
         "rows": rows,
+        "bad": bad,
         "entries": len(raw),
         "documents": len(kept) - len(qrels),
         "inputs": fingerprint(recipe.source),

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from minerkit.distributions import histograms, yields
 from minerkit.stats import dataset_stats
 
 __all__ = ["render", "run_stats"]
@@ -50,6 +51,8 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
             "positives": _quantiles(positives["score"]),
             "negatives": _quantiles(frames["negatives"]["score"]),
         },
+        "yield": yields(frames, facts["ingest"]),
+        "histograms": histograms(frames),
         "train": dataset_stats(frames["train"], None),
         "dev": dataset_stats(frames["dev"], None),
     }

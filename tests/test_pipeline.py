@@ -373,27 +373,26 @@ def test_every_sample_is_mined_clean_and_pinned(name, rows, positives, documents
 
 
 def test_judged_negatives_are_used_and_marked_and_a_low_grade_is_neither(tmp_path):
-    words = "rotor stator bearing flange gasket piston valve spring lever pulley washer rivet".split()
+    things = ["rotor", "stator", "bearing", "flange", "gasket", "piston", "valve", "spring", "lever", "rivet"]
+    grades = {
+        "the {} sits in box four": 2,
+        "a drawing of the {} hangs there": 0,
+        "the {} was moved lately": 1,
+    }
     rows = [
-        {"q": f"where is the {word}", "d": f"the {word} sits in box {i}", "r": 2}
-        for i, word in enumerate(words)
+        {"q": f"where is the {thing}", "d": text.format(thing), "r": grade}
+        for text, grade in grades.items()
+        for thing in things
     ]
-    rows += [
-        {"q": f"where is the {word}", "d": f"a drawing of the {word} hangs there", "r": 0} for word in words
-    ]
-    rows += [{"q": f"where is the {word}", "d": f"the {word} was moved lately", "r": 1} for word in words]
     file = tmp_path / "judged.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     source = {"path": str(file), "query": "q", "positive": "d", "relevance": "r", "min_relevance": 2}
     spec = recipe_for(file, source=source, mine={"negatives": 1})
     run = pipeline.mine(spec, tmp_path / "run", "cpu")
     assert pipeline.audit_run(run.folder) == []
-    assert run.read("qrels.parquet")["relevance"].value_counts().sort("relevance").rows() == [
-        (0, 12),
-        (1, 12),
-        (2, 12),
-    ]
-    assert len(run.read("pairs.parquet")) == 12
+    counts = run.read("qrels.parquet")["relevance"].value_counts().sort("relevance").rows()
+    assert counts == [(0, 10), (1, 10), (2, 10)]
+    assert len(run.read("pairs.parquet")) == 10
     negatives = run.read("negatives.parquet").join(run.read("corpus.parquet"), on="doc_id")
     assert set(negatives["source"]) == {"judged"}
     assert negatives["text"].str.contains("drawing").all()

@@ -117,7 +117,7 @@ def test_a_file_that_matches_nothing_is_one_clear_line(tmp_path):
 
 def test_a_missing_column_lists_those_there_are(tmp_path):
     with pytest.raises(
-        SourceError, match="no column 'evidence' .source.positive.; there are: question, answer"
+        SourceError, match=r"no column 'evidence' .source\.positive.; there are: question, answer"
     ):
         ingest(tmp_path, [{"question": "一", "answer": "约"}], positive="evidence")
 

@@ -117,7 +117,7 @@ def test_documents_judged_irrelevant_are_candidates_wherever_they_rank():
 
 
 def test_hit_rates_leave_out_what_a_query_is_not_to_find():
-    collection, qrels, scores = world(3, 6, 40)
+    collection, qrels, _ = world(3, 6, 40)
     positives = set(qrels.select("query_id", "doc_id").rows())
     others = [(f"q{q:03}", f"d{d:03}") for q in range(6) for d in range(40)]
     without = pl.DataFrame(

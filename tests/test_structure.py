@@ -14,11 +14,12 @@ LAYERS = [
     {"text"},
     {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
     {"answers", "questions", "reissues"},
-    {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages"},
+    {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"},
     {"sources", "samplers", "formats", "artefacts", "summary", "intake", "audit"},
-    {"retrieve", "manifest"},
+    {"retrieve", "manifest", "report"},
     {"stages"},
     {"pipeline"},
+    {"hub"},
     {"cli"},
 ]  # fmt: skip
 #: Modules that read or write files.
@@ -33,6 +34,8 @@ FILE_OWNERS = {
     "pipeline",
     "cli",
     "documents",
+    "report",
+    "hub",
 }
 
 
