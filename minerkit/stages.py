@@ -169,7 +169,7 @@ def write_examples(work: Work, stage: Stage) -> None:
 def finish(work: Work, stage: Stage) -> None:
     """Account for everything: rejected rows, statistics, the resolved recipe."""
     run = work.run
-    names = ["queries", "corpus", "qrels", "candidates", "judged", "negatives", "train", "dev"]
+    names = ["queries", "corpus", "qrels", "pairs", "candidates", "judged", "negatives", "train", "dev"]
     rejected = run.rejected(["ingest", "select"])
     frames = {name: run.read(f"{name}.parquet") for name in names}
     frames |= {"rejected": rejected, "accounts": run.read(f"{MARKERS}/accounts.parquet")}
