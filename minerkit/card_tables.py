@@ -10,7 +10,9 @@ from minerkit.losses import Loss
 __all__ = ["cell", "markdown_table", "training_dataset"]
 
 
-def training_dataset(stats: Mapping[str, Any], layout: str = "classic", loss: Loss | None = None) -> str:
+def training_dataset(
+    stats: Mapping[str, Any], layout: str = "classic", loss: Loss | None = None, kind: str = "training"
+) -> str:
     """Write the section "Training Dataset" of a model card.
 
     Args:
@@ -18,13 +20,14 @@ def training_dataset(stats: Mapping[str, Any], layout: str = "classic", loss: Lo
         layout: `classic`, as in the cards published with sentence-transformers 3 to 5, or `current`, as
             version 6 writes it, with a row for the modality.
         loss: The loss the model is trained with; None: not known, nothing is said of it.
+        kind: `training` or `evaluation`.
 
     Returns:
         Markdown, cell for cell as sentence-transformers writes it.
     """
     names = [f"<code>{name}</code>" for name in stats["columns"]]
     listed = " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])}, and {names[-1]}"
-    lines = [f"* Size: {stats['size']:,} training samples", f"* Columns: {listed}"]
+    lines = [f"* Size: {stats['size']:,} {kind} samples", f"* Columns: {listed}"]
     if stats["size"]:
         lines += [
             f"* Approximate statistics based on the first {stats['counted']} samples:",
@@ -89,8 +92,13 @@ def _items(details: Mapping[str, str], layout: str) -> str:
 
 def _samples(stats: Mapping[str, Any]) -> str:
     return markdown_table(
-        stats["columns"], [[f"<code>{cell(value)}</code>" for value in row] for row in stats["samples"]]
+        stats["columns"],
+        [[f"<code>{cell(_shown(value))}</code>" for value in row] for row in stats["samples"]],
     )
+
+
+def _shown(value: Any) -> str:
+    return f"{str(value[:5])[:-1]}, ...]" if isinstance(value, list) and len(value) > 5 else str(value)
 
 
 def _indented(table: str) -> str:

@@ -1,4 +1,4 @@
-"""The account of a run in depth: texts, documents a query, overlap of the splits, gaps, what each rule did."""
+"""The account of a run in depth: texts, documents a query, overlap of the splits, what each rule did."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,9 @@ def run_details(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         "per_query": {split: _per_query(frames, _ids(split_of, split)) for split in splits},
         "overlap": _overlap(frames, split_of),
         "yield": {split: _yield(frames, _ids(split_of, split)) for split in splits},
-        "subsets": {name: dataset_stats(frames[name], None) for name in ("pairs", "queries", "corpus", "qrels")},
+        "subsets": {
+            name: dataset_stats(frames[name], None) for name in ("pairs", "queries", "corpus", "qrels")
+        },
     }
 
 
@@ -65,7 +67,7 @@ def _per_query(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[st
     kept = ids.join(frames["accounts"].filter(~pl.col("dropped")), on="query_id", how="semi")
     found = {}
     for name, rows in (
-        ("positives", frames["qrels"].filter(pl.col("relevance") > 0)),
+        ("positives", frames["candidates"].filter(pl.col("relevance") > 0)),
         ("negatives", frames["negatives"]),
     ):
         counts = rows.group_by("query_id").agg(pl.len().alias("value"))
@@ -79,7 +81,7 @@ def _overlap(frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame) -> dict
     queries = frames["queries"].select("split", "text")
     used = pl.concat(
         [
-            frames["qrels"].filter(pl.col("relevance") > 0).select("query_id", "doc_id"),
+            frames["candidates"].filter(pl.col("relevance") > 0).select("query_id", "doc_id"),
             frames["negatives"].select("query_id", "doc_id"),
         ]
     )

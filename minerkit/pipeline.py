@@ -8,6 +8,7 @@ from typing import Any
 from minerkit import schema, stages
 from minerkit.artefacts import Run, Stage, load, locked
 from minerkit.audit import Breach, audit
+from minerkit.card import hand_written
 from minerkit.files import sha256
 from minerkit.manifest import write_manifest
 from minerkit.progress import Reporter
@@ -24,7 +25,7 @@ STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "search": (1, stages.search),  # -> candidates
     "select": (1, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (1, stages.finish),  # -> rejected, stats.json, recipe.yaml
+    "finish": (2, stages.finish),  # -> rejected, stats.json, recipe.yaml, README.md
 }
 
 
@@ -64,6 +65,7 @@ def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | N
     Raises:
         MinerkitError: Something the user can mend; finished stages are kept.
     """
+    hand_written(recipe)  # a missing file is found now, not after hours
     with locked(out) as run:
         work = Work(recipe, run, device, reporter or Reporter(quiet=True))
         for name in STAGES:
@@ -119,7 +121,7 @@ def _key(name: str, recipe: Recipe, run: Run) -> dict[str, Any]:
         return {**_sections(dump, "mine"), **after}
     if name == "format":
         return {**_sections(dump, "format"), "names": [recipe.source.query, recipe.source.positive], **after}
-    return {"recipe": dump, **after}
+    return {"recipe": dump, "card": hand_written(recipe), **after}
 
 
 def _sections(dump: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -8,15 +8,15 @@ import polars as pl
 
 from minerkit.stats import Lengths, counted
 
-__all__ = ["profile", "quantiles", "text_profile"]
+__all__ = ["length_quantiles", "profile", "quantiles", "text_profile"]
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 #: Labels are listed with their shares up to so many values.
 MOST_LABELS = 20
 #: How many characters at the start of a text decide its script.
 SCRIPT_CHARS = 100
-#: Scripts whose words stand apart are counted in words, the others in characters, so that the one foreign name
-#: in a sentence does not outweigh it.
+#: Scripts whose words stand apart are counted in words, the others in characters, so that one foreign name in
+#: a sentence does not outweigh it.
 WORDS = ("Latin", "Hangul", "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari")
 CHARACTERS = ("Han", "Hiragana", "Katakana", "Thai")
 CLASSES = {name: rf"\p{{{name}}}" for name in (*WORDS, *CHARACTERS)}
@@ -41,7 +41,8 @@ def profile(frame: pl.DataFrame | pl.LazyFrame, tokens: Lengths | None = None) -
     frame = frame.lazy()
     schema = frame.collect_schema()
     columns = {
-        name: _column(frame.select(pl.col(name).alias("value")), dtype, tokens) for name, dtype in schema.items()
+        name: _column(frame.select(pl.col(name).alias("value")), dtype, tokens)
+        for name, dtype in schema.items()
     }
     found = {"rows": int(frame.select(pl.len()).collect().item()), "columns": columns}
     documents = _documents(frame, schema)
@@ -56,8 +57,8 @@ def text_profile(texts: pl.DataFrame | pl.LazyFrame, tokens: Lengths | None = No
         tokens: Measures texts in tokens as well.
 
     Returns:
-        distinct (different texts), characters and perhaps tokens (quantiles and mean), scripts (script -> share
-        of the texts that have any letters, by what most of their beginning is written in).
+        distinct (different texts), characters and perhaps tokens (quantiles and mean), scripts (script ->
+        share of the texts that have any letters, by what most of their beginning is written in).
     """
     texts = texts.lazy().drop_nulls()
     value = pl.col("value")
@@ -69,12 +70,22 @@ def text_profile(texts: pl.DataFrame | pl.LazyFrame, tokens: Lengths | None = No
     lettered = max(1, int(scripts["rows"].sum()))
     return {
         "distinct": _distinct(texts),
-        **{
-            unit: quantiles(counted(texts.select(length)).collect(engine="streaming"))
-            for unit, length in lengths.items()
-        },
+        **{unit: length_quantiles(texts, length) for unit, length in lengths.items()},
         "scripts": {name: round(rows / lettered, 6) for name, rows in scripts.rows()},
     }
+
+
+def length_quantiles(texts: pl.LazyFrame, length: pl.Expr) -> dict[str, float]:
+    """Give the quantiles of the texts' lengths.
+
+    Args:
+        texts: A column `value`.
+        length: The length of `value`, an integer.
+
+    Returns:
+        What `quantiles` gives.
+    """
+    return quantiles(counted(texts.drop_nulls().select(length)).collect(engine="streaming"))
 
 
 def quantiles(counts: pl.DataFrame) -> dict[str, float]:
@@ -105,7 +116,11 @@ def _column(column: pl.LazyFrame, dtype: pl.DataType, tokens: Lengths | None) ->
     value = pl.col("value")
     nulls = int(column.select(value.null_count()).collect(engine="streaming").item())
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-        return {"type": "string", "nulls": nulls, **text_profile(column.select(value.cast(pl.String)), tokens)}
+        return {
+            "type": "string",
+            "nulls": nulls,
+            **text_profile(column.select(value.cast(pl.String)), tokens),
+        }
     if isinstance(dtype, pl.List | pl.Array):
         lists = column.select(value.cast(pl.List(dtype.inner)))
         sizes = counted(lists.select(value.list.len())).collect(engine="streaming")
@@ -124,13 +139,14 @@ def _column(column: pl.LazyFrame, dtype: pl.DataType, tokens: Lengths | None) ->
 
 
 def _scripts(texts: pl.LazyFrame) -> pl.LazyFrame:
-    """Count the texts by script: rows with the most words or characters of one, the commonest script first."""
+    """Count the texts by the script that most of their beginning is in, the commonest first."""
     value = pl.col("value")
     ascii_only = value.str.len_bytes() == value.str.len_chars()
     start = value.str.slice(0, SCRIPT_CHARS)
     amounts = pl.concat_list(start.str.count_matches(pattern) for pattern in LETTERS.values())
     names = pl.lit(pl.Series(list(LETTERS))).implode()
-    plain = texts.filter(ascii_only, value.str.contains("[A-Za-z]")).select(script=pl.lit("Latin"))
+    latin = texts.filter(ascii_only, value.str.contains("[A-Za-z]"))
+    plain = latin.with_columns(script=pl.lit("Latin")).select("script")
     mixed = (
         texts.filter(~ascii_only)
         .select(amounts=amounts)
@@ -150,8 +166,8 @@ def _documents(frame: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame | None:
     """Read training rows as query, document and whether it is a positive; texts as hashes.
 
     The columns must be just what a loss takes: a query and a document with `label` (positive from 0.5 up); a
-    query with a list of documents and their `labels`; or a query, a positive and any `negative` columns, where
-    scores may stand as well. Everything else is no table of training rows.
+    query with a list of documents and their `labels`; or a query, a positive and any `negative` columns,
+    where scores may stand as well. Everything else is no table of training rows.
     """
     texts = [name for name, dtype in schema.items() if dtype == pl.String]
     lists = [name for name, dtype in schema.items() if dtype == pl.List(pl.String)]
@@ -159,7 +175,11 @@ def _documents(frame: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame | None:
     if any(name.endswith("id") for name in texts) or not texts:
         return None
     query = _key(texts[0]).alias("query")
-    if len(texts) == 2 and rest == ["label"] and (schema["label"].is_numeric() or schema["label"] == pl.Boolean):
+    if (
+        len(texts) == 2
+        and rest == ["label"]
+        and (schema["label"].is_numeric() or schema["label"] == pl.Boolean)
+    ):
         positive = pl.col("label").cast(pl.Float64) >= 0.5
         return frame.select(query, _key(texts[1]).alias("document"), positive.alias("positive"))
     if len(texts) == 1 and len(lists) == 1 and rest == ["labels"] and schema["labels"].is_nested():

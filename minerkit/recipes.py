@@ -17,6 +17,7 @@ __all__ = ["bundled", "copy_recipe", "load_recipe", "names", "parse_override", "
 Location = tuple[str | int, ...]
 #: The keys of a source that say where it is, not what it looks like.
 PLACE = {"hub", "path", "config", "split", "revision", "limit"}
+OF_CORPUS = ("license", "card")  # what a recipe cannot know of a corpus in another place
 
 
 def bundled(folder: str) -> Path:
@@ -104,6 +105,8 @@ def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None, sa
     overrides = dict(overrides or {})
     if sample:
         overrides = {**_sample_overrides(path, values), **overrides}
+    elif overrides.get("source.hub") or overrides.get("source.path"):
+        values = {key: value for key, value in values.items() if key not in OF_CORPUS}
     faults = []
     for key, value in overrides.items():
         fault = _assign(values, lines, key, value)
@@ -137,6 +140,9 @@ def copy_recipe(name: str, file: Path) -> Path:
     text = recipe_path(name).read_text(encoding="utf-8")
     new = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._") or "my-corpus"
     text = re.sub(r"(?m)^name:.*$", f"name: {new}", text).replace(f"--recipe {name}", f"--recipe {file}")
+    text = re.sub(
+        r"(?m)^card:.*$", "# card: about.md  (for the data card: what you know of the corpus)", text
+    )
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -163,14 +169,8 @@ def _sample_overrides(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     sample = values.get("sample")
     if not isinstance(sample, dict) or not isinstance(sample.get("path"), str):
         raise RecipeError(f"recipe {path} ships no sample; name your own data with --input PATH")
-    file = next(
-        (
-            base / sample["path"]
-            for base in (path.parent, bundled("recipes"))
-            if (base / sample["path"]).exists()
-        ),
-        None,
-    )
+    places = [base / sample["path"] for base in (path.parent, bundled("recipes"))]
+    file = next((place for place in places if place.exists()), None)
     if file is None:
         raise RecipeError(f"recipe {path}: its sample {sample['path']} is not beside it")
     fixed = {"source.hub": None, "source.path": str(file), "source.limit": None}
@@ -194,6 +194,7 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], dict[L
     # A place that the new recipe names replaces the one it inherits, with all that belongs to it.
     inherited, named = parent.get("source"), values.get("source")
     if isinstance(inherited, dict) and isinstance(named, dict) and {"hub", "path"} & named.keys():
+        parent = {key: value for key, value in parent.items() if key not in OF_CORPUS}
         parent["source"] = {key: value for key, value in inherited.items() if key not in PLACE}
     return _merge(parent, values), {**parent_lines, **lines}
 

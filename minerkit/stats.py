@@ -1,5 +1,6 @@
-"""What the section "Training Dataset" of a model card says of a data set: size, columns, statistics, samples."""
+"""What a model card says of a training data set: size, columns, statistics, samples."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,8 +8,8 @@ import polars as pl
 
 __all__ = ["LAYOUT_ROWS", "Lengths", "counted", "dataset_stats", "layout_stats"]
 
-#: Layout -> the rows sentence-transformers looks at, and the rows it says it has looked at. The cards published
-#: with versions 3 to 5 stand on 1000; version 6 states 100, and reads them in pieces of 8, the last one whole.
+#: Layout -> the rows sentence-transformers looks at, and the rows it says it has looked at. The cards
+#: published with versions 3 to 5 stand on 1000. Version 6 states 100; it reads pieces of 8, the last whole.
 LAYOUT_ROWS: Mapping[str, tuple[int, int]] = {"classic": (1000, 1000), "current": (104, 100)}
 SAMPLES = 3
 #: Integers of more values than a published card can list are shown by their range.
@@ -29,10 +30,11 @@ def dataset_stats(
         tokens: Measures texts in tokens; None: characters.
 
     Returns:
-        size, columns, counted (rows looked at), statistics (column -> type, modality and details) and samples
-        (the first three rows, as text). Texts are measured in characters or tokens, lists in elements;
-        integers get the share of each value, other numbers min, mean and max. As in sentence-transformers,
-        the first row decides what a column is. Nulls count in shares, and are left out of ranges.
+        A JSON-ready mapping: size, columns, counted (rows looked at), statistics (column -> type, modality,
+        details and the stored dtype) and samples (the first three rows, long texts cut). Texts are measured
+        in characters or tokens, lists in elements; integers get the share of each value, other numbers min,
+        mean and max. As in sentence-transformers, the first row decides on the type. Nulls count in shares,
+        and are left out of ranges.
     """
     frame = frame.lazy()
     first = frame.head(SAMPLES).collect()
@@ -126,7 +128,12 @@ def _column(first: pl.Series, found: pl.DataFrame, unit: str) -> dict[str, Any]:
             module = type(value).__module__
             name = type(value).__name__
             kind = name if module == "builtins" else f"{module}.{name}"
-    return {"type": kind, "modality": _modality(value), "details": details}
+    return {
+        "type": kind,
+        "modality": _modality(value),
+        "details": details,
+        "dtype": str(first.dtype).lower().replace("(", "[").replace(")", "]"),
+    }
 
 
 def _modality(value: Any) -> str:
@@ -163,10 +170,12 @@ def _shares(found: pl.DataFrame) -> dict[str, str]:
     return {str(value): f"{about}{rows / total:.2%}" for value, rows in found.drop_nulls().rows()}
 
 
-def _sample(value: Any) -> str:
-    """Show a value, shortened as sentence-transformers shortens it."""
-    if isinstance(value, list) and len(value) > 5:
-        return f"{str(value[:5])[:-1]}, ...]"
-    if isinstance(value, str) and len(value) > 1000:
-        return f"{value[:1000]}..."
-    return str(value)
+def _sample(value: Any) -> Any:
+    """Take a value as JSON has it, or as text; long texts are cut where sentence-transformers cuts them."""
+    if isinstance(value, str):
+        return value if len(value) <= 1000 else f"{value[:1000]}..."
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return str(value)
+    return value

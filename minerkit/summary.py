@@ -40,6 +40,7 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
         "qrels": len(frames["qrels"]),
         "retrieval": facts["search"]["retrieval"],
         "search": facts["search"]["search"],
+        "encoder_note": facts["search"]["note"],
         "splits": {
             split: _split(split, {name: _of(frame, split_of, split) for name, frame in frames.items()})
             for split in queries["split"].unique().sort(descending=True)

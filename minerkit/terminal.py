@@ -62,7 +62,11 @@ def render_details(stats: Mapping[str, Any]) -> RenderableType:
     parts += _shares("Scripts", {name: facts["scripts"] for name, facts in texts.items()})
     parts += quantile_table(
         "Documents a query",
-        {f"{split}, {name}": found for split, both in stats["per_query"].items() for name, found in both.items()},
+        {
+            f"{split}, {name}": found
+            for split, both in stats["per_query"].items()
+            for name, found in both.items()
+        },
     )
     rules = _table("Candidates by rule", *splits)
     rules.add_row("stored and unjudged", *(f"{found['candidates']:,}" for found in splits.values()))
@@ -99,9 +103,7 @@ def quantile_table(title: str, rows: Mapping[str, Mapping[str, float] | None]) -
 
 
 def _number(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
 
 
 def _of(part: int, whole: int) -> str:

@@ -40,7 +40,9 @@ def token_lengths(model: str) -> Callable[[pl.Series], pl.Series] | None:
         masked = "attention_mask" in loaded.preprocess(["a"], task="document")
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise EncoderError(f"--model {model} cannot be loaded: {first}; with no network, name a folder") from error
+        raise EncoderError(
+            f"--model {model} cannot be loaded: {first}; with no network, name a folder"
+        ) from error
     if not masked:
         return None
     alone = threading.Lock()  # a tokenizer's padding is state, and polars may call from several threads
