@@ -60,7 +60,7 @@ def card_markdown(recipe: Recipe, stats: Mapping[str, Any], repo: str | None = N
     )
     environment.filters |= {
         "cell": _cell,
-        "code": lambda text: text.replace("`", "'"),
+        "code": _code,
         "number": _number,
         "percent": lambda share: f"{share:.2%}",
         "score": lambda value: f"{value:.4f}",
@@ -144,7 +144,7 @@ def _source(recipe: Recipe, sample: bool) -> str:
         return f"[{name}](https://huggingface.co/datasets/{name})"
     if sample:
         return f"the sample bundled with the recipe `{recipe.name}`"
-    return f"`{portable(recipe.source.path)}`"
+    return f"`{_code(portable(recipe.source.path))}`"
 
 
 def _notes(recipe: Recipe) -> str:
@@ -171,6 +171,11 @@ def _command(recipe: Recipe) -> str | None:
         if (recipe.sample or not sample) and load_recipe(recipe.name, sample=sample) == recipe:
             return f"minerkit mine --recipe {recipe.name}{flag}"
     return None
+
+
+def _code(text: str) -> str:
+    """Keep a user's text from ending the code it stands in."""
+    return text.replace("`", "'")
 
 
 def _number(value: float) -> str:

@@ -273,5 +273,6 @@ def _show(tables: Any) -> None:
     from rich.measure import Measurement
 
     console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, Measurement.get(console, console.options, tables).minimum)
+    unbounded = console.options.update(max_width=10_000)
+    console.width = max(console.width, Measurement.get(console, unbounded, tables).minimum)
     console.print(tables)

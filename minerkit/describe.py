@@ -1,5 +1,7 @@
 """What `minerkit stats` says of a run, a Parquet file or a Hub data set."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from rich.text import Text
 from minerkit import sources
 from minerkit.artefacts import Run, load
 from minerkit.card_tables import training_dataset
+from minerkit.errors import RunError, SourceError
 from minerkit.losses import Loss, describe_loss, pos_weight
 from minerkit.profile import length_quantiles, profile
 from minerkit.recipes import load_recipe
@@ -50,15 +53,19 @@ def section(
     Raises:
         MinerkitError: The data, the model or the loss is not there.
     """
-    frame = sources.dataset(
-        str(Path(data) / f"{split}.parquet") if Path(data).is_dir() else data, split, config
-    )
-    named = _run_loss(load(data), loss) if Path(data).is_dir() else describe_loss(loss) if loss else None
     tokens = token_lengths(model) if model else None
-    if rows is None:
-        found = layout_stats(frame, layout, tokens)
+    if Path(data).is_dir():
+        run = load(data)
+        frame = _split(run, split)
+        named: Loss | None = _run_loss(run, loss)
     else:
-        found = dataset_stats(frame, None if rows == "all" else int(rows), tokens)
+        frame = sources.dataset(data, split, config)
+        named = describe_loss(loss) if loss else None
+    with _readable(data):
+        if rows is None:
+            found = layout_stats(frame, layout, tokens)
+        else:
+            found = dataset_stats(frame, None if rows == "all" else int(rows), tokens)
     return training_dataset(found, layout, named, "training" if split in TRAINED_ON else "evaluation")
 
 
@@ -87,7 +94,8 @@ def describe(
     tokens = token_lengths(model) if model else None
     if not Path(data).is_dir():
         frame = sources.dataset(data, split, config)
-        return profile(frame if rows in (None, "all") else frame.head(int(str(rows))), tokens)
+        with _readable(data):
+            return profile(frame if rows in (None, "all") else frame.head(int(str(rows))), tokens)
     run = load(data)
     stats: dict[str, Any] = run.read_json("stats.json")
     if tokens is not None:
@@ -111,6 +119,23 @@ def describe_text(data: str, found: dict[str, Any]) -> RenderableType:
     if not Path(data).is_dir():
         return render_profile(found, data)
     return Group(render(found, data), Text(), render_details(found))
+
+
+def _split(run: Run, split: str) -> pl.LazyFrame:
+    path = run.folder / f"{split}.parquet"
+    if not path.is_file():
+        raise RunError(f"{path} is missing; a run has the splits train and dev")
+    return sources.dataset(str(path))
+
+
+@contextmanager
+def _readable(data: str) -> Iterator[None]:
+    """Report a file that turns out to be damaged on the way in one line."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise SourceError(f"{data}: damaged ({first}); make or fetch the file again") from error
 
 
 def _run_loss(run: Run, name: str | None) -> Loss:

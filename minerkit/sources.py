@@ -123,7 +123,7 @@ def dataset(data: str, split: str = "train", config: str | None = None) -> pl.La
             frame.collect_schema()
             return frame
         except pl.exceptions.PolarsError as error:
-            raise SourceError(f"{data}: not Parquet: {error}") from error
+            raise SourceError(f"{data}: not Parquet: {str(error).splitlines()[0]}") from error
     if data.endswith(".parquet") or data.count("/") != 1 or data.startswith((".", "/")):
         raise SourceError(f"{data}: no such run folder, Parquet file or Hub data set (user/name)")
     import datasets

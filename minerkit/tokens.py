@@ -1,8 +1,9 @@
 """How many tokens a model sees of a text."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -12,6 +13,8 @@ __all__ = ["token_lengths"]
 
 #: Texts that are padded to one length at a time.
 BATCH = 256
+#: What shows whether the tokenizer alone cuts texts as the model does: blank, empty, long, mixed.
+PROBES = ("a", " two  words\n", "", "Ünïcode 半导体 <mask> [SEP]", "many words " * 10_000)
 
 
 def token_lengths(model: str) -> Callable[[pl.Series], pl.Series] | None:
@@ -47,19 +50,35 @@ def token_lengths(model: str) -> Callable[[pl.Series], pl.Series] | None:
         return None
     alone = threading.Lock()  # a tokenizer's padding is state, and polars may call from several threads
 
-    def lengths(texts: pl.Series) -> pl.Series:
-        present = texts.drop_nulls().to_list()
+    def preprocessed(texts: Sequence[str]) -> list[int]:
         found: list[int] = []
         with alone:
-            for start in range(0, len(present), BATCH):
-                cut = loaded.preprocess(present[start : start + BATCH], task="document")
+            for start in range(0, len(texts), BATCH):
+                cut = loaded.preprocess(list(texts[start : start + BATCH]), task="document")
                 found += cut["attention_mask"].sum(dim=1).tolist()
-        return _filled(texts, pl.Series(found, dtype=pl.Int64))
+        return found
+
+    direct = _direct(loaded)
+    measure = direct if direct is not None and direct(PROBES) == preprocessed(PROBES) else preprocessed
+
+    def lengths(texts: pl.Series) -> pl.Series:
+        distinct = texts.drop_nulls().unique()
+        counts = pl.DataFrame(
+            {"text": distinct, "tokens": pl.Series(measure(distinct.to_list()), dtype=pl.Int64)}
+        )
+        rows = texts.rename("text").to_frame().join(counts, on="text", how="left", maintain_order="left")
+        return rows["tokens"].rename(texts.name)
 
     return lengths
 
 
-def _filled(texts: pl.Series, found: pl.Series) -> pl.Series:
-    """Put the counts where the texts are, null where there is none."""
-    places = texts.is_not_null().cum_sum().cast(pl.Int64) - 1
-    return found.gather(pl.select(pl.when(texts.is_not_null()).then(places)).to_series()).rename(texts.name)
+def _direct(model: Any) -> Callable[[Sequence[str]], list[int]] | None:
+    """Count with the tokenizer alone, which takes a third of the time: nothing is padded or made a tensor."""
+    from tokenizers import Tokenizer
+
+    inner = getattr(model.tokenizer, "backend_tokenizer", None)
+    if inner is None:
+        return None
+    alone = Tokenizer.from_str(inner.to_str())
+    alone.no_padding()
+    return lambda texts: [len(encoded) for encoded in alone.encode_batch_fast(list(texts))]

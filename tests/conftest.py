@@ -42,3 +42,14 @@ def sample_pairs() -> pl.DataFrame:
     rows = [json.loads(line) for line in lines]
     pairs = [(row["question"], row["answer"]) for row in rows if row["answer"]]
     return pl.DataFrame(pairs, schema=["query", "positive"], orient="row")
+
+
+@pytest.fixture(scope="session")
+def mined_sample(tmp_path_factory) -> Path:
+    """The run folder of the mined sample; tests leave it as it is."""
+    from minerkit import pipeline
+    from minerkit.recipes import load_recipe
+
+    folder = tmp_path_factory.mktemp("mined") / "gooaq"
+    pipeline.mine(load_recipe("gooaq", sample=True), folder, "cpu")
+    return folder
