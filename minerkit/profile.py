@@ -11,7 +11,7 @@ from minerkit.stats import Lengths, counted
 __all__ = ["length_quantiles", "profile", "quantiles", "text_profile"]
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
-#: Labels are listed with their shares up to so many values.
+#: Up to so many values are labels, listed with their shares; more have quantiles.
 MOST_LABELS = 20
 #: How many characters at the start of a text decide its script.
 SCRIPT_CHARS = 100
@@ -130,11 +130,11 @@ def _column(column: pl.LazyFrame, dtype: pl.DataType, tokens: Lengths | None) ->
         kind = "bool" if dtype == pl.Boolean else "int" if dtype.is_integer() else "float"
         numbers = column if kind != "float" else column.select(value.cast(pl.Float64).fill_nan(None))
         counts = counted(numbers).collect(engine="streaming").drop_nulls()
-        found: dict[str, Any] = {"type": kind, "nulls": nulls}
-        if len(counts) <= MOST_LABELS:
-            total = max(1, int(counts["rows"].sum()))
-            found["shares"] = {str(label): round(rows / total, 6) for label, rows in counts.rows()}
-        return found if kind == "bool" else {**found, "values": quantiles(counts)}
+        if len(counts) > MOST_LABELS:
+            return {"type": kind, "nulls": nulls, "values": quantiles(counts)}
+        total = int(counts["rows"].sum())
+        shares = {str(label): round(rows / total, 6) for label, rows in counts.rows()}
+        return {"type": kind, "nulls": nulls, "shares": shares}
     return {"type": str(dtype).lower(), "nulls": nulls}
 
 
