@@ -58,15 +58,15 @@ def write_gooaq(file: Path, rows: int) -> None:
         writer.close()
 
 
-def run(*arguments: str) -> tuple[float, float]:
-    """Run the command in a process of its own; give its seconds and peak memory in GB."""
+def run(*arguments: str) -> tuple[float, float, float]:
+    """Run the command in a process of its own; give its seconds, CPU seconds and peak memory in GB."""
     started = time.perf_counter()
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"minerkit stats {' '.join(arguments)} failed")
     unit = 1e9 if sys.platform == "darwin" else 1e6  # bytes there, kilobytes here
-    return time.perf_counter() - started, usage.ru_maxrss / unit
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit
 
 
 def peer(file: Path, model: Any) -> tuple[float, str]:
@@ -126,9 +126,10 @@ def main() -> None:
             writer.join()
         for arguments in (["--format", "card", "--rows", "all"], ["--format", "json"]):
             runs = [run(str(large), *arguments) for _ in range(options.repeat)]
-            seconds, memory = (statistics.median(column) for column in zip(*runs, strict=True))
+            seconds, busy, memory = (statistics.median(column) for column in zip(*runs, strict=True))
             case = {"case": " ".join(arguments), "rows": options.rows, "cpus": os.cpu_count()}
-            print(json.dumps({**case, "seconds": round(seconds, 2), "peak_gb": round(memory, 2)}), flush=True)
+            timed = {"seconds": round(seconds, 2), "cpu_seconds": round(busy, 2)}
+            print(json.dumps({**case, **timed, "peak_gb": round(memory, 2)}), flush=True)
         for unit, (model, tokens) in models(options.model).items():
             pairs = [(ours(small, tokens)[0], peer(small, model)[0]) for _ in range(options.repeat)]
             mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))

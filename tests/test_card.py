@@ -1,4 +1,5 @@
 import copy
+import html
 import json
 import re
 from pathlib import Path
@@ -33,7 +34,7 @@ def stats(mined_sample) -> dict:
 def nasty_run(tmp_path_factory) -> Path:
     """A run whose texts, column names and file name try to break out."""
     folder = tmp_path_factory.mktemp("nasty")
-    names = ("que|st`ion <b>", "ans*wer|")
+    names = ("que|st`ion <b>", "*ans*_wer_|[x](y)")
     rows = [
         {names[0]: f"question {i} {NASTY}", names[1]: f"answer {i} of many {i * 7919} {NASTY}"}
         for i in range(40)
@@ -162,6 +163,8 @@ def test_users_text_breaks_no_table(nasty_run):
     rendered = MarkdownIt("commonmark").enable("table").render(DatasetCard(found).text)
     assert "<script>" not in rendered and "<b>" not in rendered
     assert rendered.count("<h1>") == 1
+    for name in pl.read_parquet(nasty_run / "train.parquet").columns:  # as written, no part of it markup
+        assert f">{html.escape(name)}</td>" in rendered
 
 
 def test_examples_are_the_data_s_own_rows(nasty_run):
