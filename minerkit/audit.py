@@ -59,10 +59,10 @@ def audit(
         breaches.append(
             Breach("files are as the manifest has them", len(changed), ", ".join(changed[:SHOWN]))
         )
-    kept, dropped = len(frames["qrels"]), len(frames["rejected"].filter(pl.col("stage") == "clean"))
-    if kept + dropped != manifest["rows"]["pairs"]:
-        counts = f"{kept} qrels + {dropped} rejected, {manifest['rows']['pairs']} read"
-        breaches.append(Breach("every raw pair is kept or rejected", 1, counts))
+    rows, dropped = manifest["rows"], len(frames["rejected"].filter(pl.col("stage") == "clean"))
+    if len(frames["qrels"]) + rows["documents"] + dropped != rows["entries"]:
+        counts = f"{len(frames['qrels'])} qrels + {rows['documents']} documents + {dropped} rejected"
+        breaches.append(Breach("every entry is kept or rejected", 1, f"{counts}, {rows['entries']} read"))
     return breaches
 
 
@@ -105,12 +105,17 @@ def _leaks(frames: Frames, recipe: Recipe) -> Found:
     )
     own = negatives.filter(pl.col("key") == pl.col("query"))
     yield "no query is its own negative", own.select("query_id", "doc_id")
-    relevant = frames["qrels"].filter(pl.col("relevance") > 0).join(corpus, on="doc_id")
+    relevant = _relevant(frames, recipe).join(corpus, on="doc_id")
     met = negatives.join(relevant.select("query_id", positive_key="key", positive="place"), on="query_id")
     same = met.filter(pl.col("key") == pl.col("positive_key"))
     yield (
         "no negative equals a positive of its query",
         same.select("query_id", "doc_id").unique(maintain_order=True),
+    )
+    graded = frames["qrels"].filter(pl.col("relevance") > 0)
+    yield (
+        "no negative is judged relevant to its query",
+        negatives.join(graded, on=["query_id", "doc_id"], how="semi").select("query_id", "doc_id"),
     )
     limit = recipe.clean.near_duplicate
     if limit is not None:
@@ -125,18 +130,17 @@ def _scores(frames: Frames, recipe: Recipe) -> Found:
         bad = frames[name].filter(~pl.col("score").is_finite())
         yield f"{name}: scores are finite", bad.select("query_id", "doc_id", "score")
     positives = frames["candidates"].filter(pl.col("relevance") > 0)
-    unscored = (
-        frames["qrels"].filter(pl.col("relevance") > 0).join(positives, on=["query_id", "doc_id"], how="anti")
-    )
+    unscored = _relevant(frames, recipe).join(positives, on=["query_id", "doc_id"], how="anti")
     yield "every positive has a score", unscored.select("query_id", "doc_id")
     reference = positives.group_by("query_id").agg(pos_score=exact(pl.col("score").min()))
     negatives = frames["negatives"].join(reference, on="query_id", how="left")
     score, mined = exact(pl.col("score")), pl.col("fill") == "mined"
+    unjudged = negatives.filter(pl.col("source") != "judged")
     for rule, highest in thresholds(pl.col("pos_score"), recipe.mine).items():
-        above = negatives.filter((score <= highest).fill_null(False).not_())
+        above = unjudged.filter((score <= highest).fill_null(False).not_())
         yield f"negatives honour {rule}", above.select("query_id", "doc_id", "score", "pos_score")
     if recipe.mine.min_score is not None:
-        below = negatives.filter(mined & (score < recipe.mine.min_score))
+        below = unjudged.filter(mined & (score < recipe.mine.min_score))
         yield "negatives honour min_score", below.select("query_id", "doc_id", "score")
     eligible = frames["judged"].select("query_id", "doc_id", "reason")
     judged = negatives.join(eligible, on=["query_id", "doc_id"], how="left")
@@ -147,7 +151,7 @@ def _scores(frames: Frames, recipe: Recipe) -> Found:
 def _counts(frames: Frames, recipe: Recipe) -> Found:
     """Each query has its negatives, is short as the recipe allows, or is rejected with a reason."""
     rules = recipe.mine
-    positives = frames["qrels"].filter(pl.col("relevance") > 0).group_by("query_id").len("positives")
+    positives = _relevant(frames, recipe).group_by("query_id").len("positives")
     negatives = frames["negatives"].group_by("query_id").len("negatives")
     counts = (
         frames["queries"]
@@ -189,7 +193,28 @@ def _counts(frames: Frames, recipe: Recipe) -> Found:
 def _splits(frames: Frames, recipe: Recipe) -> Found:
     """No text stands in both train and dev."""
     train, dev = (_texts(frames[name]) for name in ("train", "dev"))
-    yield "no text is in both train and dev", train.join(dev, on="key", how="semi").select("text")
+    if not recipe.split.shared_documents:
+        yield "no text is in both train and dev", train.join(dev, on="key", how="semi").select("text")
+    sides = frames["queries"].select("query_id", "split", "text", "group")
+    texts = pl.concat(
+        [
+            sides.select("split", "text"),
+            _relevant(frames, recipe)
+            .join(sides.drop("text"), on="query_id")
+            .join(frames["corpus"].select("doc_id", "text"), on="doc_id")
+            .select("split", "text"),
+        ]
+    ).with_columns(key=match_key(pl.col("text")))
+    both = texts.filter(pl.col("split").n_unique().over("key") > 1).select("text")
+    yield "no query or positive is in both train and dev", both
+    if recipe.split.by == "group":
+        parted = sides.drop_nulls("group").filter(pl.col("split").n_unique().over("group") > 1)
+        yield "no group is in both train and dev", parted.select("query_id", "group")
+
+
+def _relevant(frames: Frames, recipe: Recipe) -> pl.DataFrame:
+    """Give the judgements that make positives."""
+    return frames["qrels"].filter(pl.col("relevance") >= recipe.source.min_relevance)
 
 
 def _texts(rows: pl.DataFrame) -> pl.DataFrame:

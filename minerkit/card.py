@@ -67,7 +67,7 @@ def card_markdown(recipe: Recipe, stats: Mapping[str, Any], repo: str | None = N
         "sentence": lambda text: f"{text[:1].upper()}{text[1:].rstrip('.')}.",
     }
     sample = _is_sample(recipe)
-    reasons = dict.fromkeys(reason for found in stats["yield"].values() for reason in found["refused"])
+    reasons = dict.fromkeys(reason for found in stats["rules"].values() for reason in found["refused"])
     return environment.get_template("dataset_card.md").render(
         front_matter=_front_matter(recipe, stats, sample),
         title=_title(recipe, sample),

@@ -130,16 +130,18 @@ def ingest(
     out: OutOption = None,
     limit: LimitOption = None,
     set_: SetOption = None,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Turn raw rows into queries, corpus, qrels and pairs."""
+    """Turn a raw corpus into queries, corpus, qrels and pairs; say what was rejected, and show some pairs."""
     from minerkit import pipeline
+    from minerkit.intake import render_intake
     from minerkit.progress import Reporter
 
     spec = _recipe(recipe, set_, input_, sample, limit)
     run = pipeline.ingest(spec, out or Path("runs") / spec.name, Reporter(quiet))
-    counts = {name: len(run.read(f"{name}.parquet")) for name in ("queries", "corpus", "qrels", "pairs")}
-    typer.echo(f"{run.folder}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    account = pipeline.ingest_account(run, spec)
+    _print(_json(account) if as_json else render_intake(account, str(run.folder)))
 
 
 @app.command(epilog="Example: minerkit mine -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
@@ -200,10 +202,7 @@ def stats(
         typer.echo(section(data, split, config, layout, rows, model, loss))
         return
     found = describe(data, split, config, rows, model)
-    if format_ == "json":
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
-    else:
-        _show(describe_text(data, found))
+    _print(_json(found) if format_ == "json" else describe_text(data, found))
 
 
 @app.command(epilog="Example: minerkit card runs/gooaq --out README.md")
@@ -240,6 +239,24 @@ def audit(run: RunArgument) -> None:
     typer.echo(f"{run}: clean")
 
 
+@app.command(epilog="Example: minerkit report runs/gooaq --examples 2000")
+def report(
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; default RUN/report.html.")] = None,
+    examples: Annotated[
+        int, typer.Option(min=1, max=20_000, help="How many queries the page lets one look through.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of their draw.")] = 12,
+) -> None:
+    """Show a run on one self-contained HTML page: its account, its charts, and examples to look through."""
+    from minerkit.artefacts import load
+    from minerkit.report import write_report
+
+    file = out or run / "report.html"
+    made = write_report(load(run), file, examples, seed)
+    typer.echo(f"{file}: {made['shown']:,} of {made['queries']:,} queries, {made['bytes'] / 1e6:.1f} MB")
+
+
 def _recipe(name: str, set_: list[str] | None, input_: str | None, sample: bool, limit: int | None) -> Any:
     from minerkit.recipes import load_recipe, parse_override
 
@@ -261,18 +278,22 @@ def _print_run(folder: Path, format_: str) -> None:
     from minerkit.summary import render
 
     found = load(folder).read_json("stats.json")
-    if format_ == "json":
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
-    else:
-        _show(render(found, str(folder)))
+    _print(_json(found) if format_ == "json" else render(found, str(folder)))
 
 
-def _show(tables: Any) -> None:
-    """Print tables, wider than the terminal where their numbers would be cut otherwise."""
+def _json(found: Any) -> str:
+    return json.dumps(found, indent=1, ensure_ascii=False)
+
+
+def _print(found: Any) -> None:
+    """Print text or tables; these wider than the terminal where their numbers would be cut otherwise."""
     from rich.console import Console
     from rich.measure import Measurement
 
+    if isinstance(found, str):
+        typer.echo(found)
+        return
     console = Console(highlight=False, soft_wrap=True)
     unbounded = console.options.update(max_width=10_000)
-    console.width = max(console.width, Measurement.get(console, unbounded, tables).minimum)
-    console.print(tables)
+    console.width = max(console.width, Measurement.get(console, unbounded, found).minimum)
+    console.print(found)

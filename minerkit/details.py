@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from minerkit.filters import DECIMALS, exact
 from minerkit.profile import quantiles, text_profile
 from minerkit.stats import counted, dataset_stats
 from minerkit.text import normalised
@@ -21,7 +22,7 @@ def run_details(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         frames: The artefacts by name, and `accounts` (query_id, found, wanted, dropped).
 
     Returns:
-        A JSON-ready mapping: texts, per_query, overlap, yield and subsets.
+        A JSON-ready mapping: texts, per_query, overlap, rules and subsets.
     """
     split_of = frames["queries"].select("query_id", "split")
     splits = [split for split in SPLITS if split in split_of["split"]]
@@ -32,7 +33,7 @@ def run_details(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         },
         "per_query": {split: _per_query(frames, _ids(split_of, split)) for split in splits},
         "overlap": _overlap(frames, split_of),
-        "yield": {split: _yield(frames, _ids(split_of, split)) for split in splits},
+        "rules": {split: _rules(frames, _ids(split_of, split)) for split in splits},
         "subsets": {
             name: dataset_stats(frames[name], None) for name in ("pairs", "queries", "corpus", "qrels")
         },
@@ -51,9 +52,9 @@ def score_quantiles(frames: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, f
     """
     positives = frames["candidates"].filter(pl.col("relevance") > 0)
     negatives = frames["negatives"]
-    lowest = positives.group_by("query_id").agg(pl.col("score").min().alias("lowest"))
-    hardest = negatives.group_by("query_id").agg(pl.col("score").max().alias("hardest"))
-    gap = lowest.join(hardest, on="query_id").select(pl.col("lowest") - pl.col("hardest"))
+    lowest = positives.group_by("query_id").agg(lowest=exact(pl.col("score").min()))
+    hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
+    gap = lowest.join(hardest, on="query_id").select((pl.col("lowest") - pl.col("hardest")).round(DECIMALS))
     found = {"positives": positives.select("score"), "negatives": negatives.select("score"), "gap": gap}
     return {name: quantiles(counted(scores.lazy()).collect()) for name, scores in found.items()}
 
@@ -102,7 +103,7 @@ def _overlap(frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame) -> dict
     }
 
 
-def _yield(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[str, Any]:
+def _rules(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[str, Any]:
     """Count what the rules left of the candidates, and what was drawn from them."""
     judged = frames["judged"].join(ids, on="query_id", how="semi")
     refused = judged.drop_nulls("reason").group_by("reason").len("documents")

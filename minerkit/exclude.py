@@ -8,23 +8,31 @@ __all__ = ["exclusions"]
 
 
 def exclusions(
-    queries: pl.DataFrame, corpus: pl.DataFrame, qrels: pl.DataFrame, links: pl.DataFrame
+    queries: pl.DataFrame,
+    corpus: pl.DataFrame,
+    qrels: pl.DataFrame,
+    links: pl.DataFrame,
+    groups: pl.DataFrame | None = None,
+    min_relevance: int = 1,
 ) -> pl.DataFrame:
-    """List the unjudged documents that count as a query's positive, or as the query itself.
+    """List the documents that count as a query's positive, or as the query itself.
 
     Args:
         queries: query_id, text.
         corpus: doc_id, text.
-        qrels: query_id, doc_id, relevance; relevance above 0 is a positive.
+        qrels: query_id, doc_id, relevance.
         links: left, right: match keys of near-duplicates, each pair once.
+        groups: id (of a query or document), group; None: documents of the query's group are not shut out.
+        min_relevance: The grade from which a document is a positive.
 
     Returns:
-        query_id, doc_id, reason, each pair once: `positive_text` (a spelling variant of a positive),
-        `near_duplicate` (of a positive), `query_text` (the query, or a near-duplicate of it).
+        query_id, doc_id, reason, each pair once, positives left out: `positive_text` (a spelling variant of a
+        positive), `near_duplicate` (of a positive), `query_text` (the query, or a near-duplicate of it),
+        `partly_relevant` (graded above 0, but no positive), `same_group`.
     """
     query_key = queries.select("query_id", match_key(pl.col("text")).alias("key"))
     doc_key = corpus.select("doc_id", match_key(pl.col("text")).alias("key"))
-    positives = qrels.filter(pl.col("relevance") > 0).select("query_id", "doc_id")
+    positives = qrels.filter(pl.col("relevance") >= min_relevance).select("query_id", "doc_id")
     positive_key = positives.join(doc_key, on="doc_id").select("query_id", "key").unique()
     near = pl.concat(
         [links.select(key="left", other="right"), links.select(key="right", other="left")], how="vertical"
@@ -38,9 +46,17 @@ def exclusions(
         (near_to(positive_key), "near_duplicate"),
         (pl.concat([query_key, near_to(query_key)]), "query_text"),
     ]
+    partly = qrels.filter(pl.col("relevance").is_between(1, min_relevance - 1))
+    pairs = [
+        *((keys.join(doc_key, on="key"), reason) for keys, reason in found),
+        (partly, "partly_relevant"),
+    ]
+    if groups is not None:
+        asked = groups.join(queries, left_on="id", right_on="query_id", how="semi").rename({"id": "query_id"})
+        there = groups.join(corpus, left_on="id", right_on="doc_id", how="semi").rename({"id": "doc_id"})
+        pairs.append((asked.join(there, on="group"), "same_group"))
     listed = pl.concat(
-        keys.join(doc_key, on="key").select("query_id", "doc_id", pl.lit(reason).alias("reason"))
-        for keys, reason in found
+        frame.select("query_id", "doc_id", pl.lit(reason).alias("reason")) for frame, reason in pairs
     )
     return (
         listed.join(positives, on=["query_id", "doc_id"], how="anti")

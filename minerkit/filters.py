@@ -8,7 +8,7 @@ import polars as pl
 
 from minerkit.recipe import Mine
 
-__all__ = ["BACKFILLABLE", "exact", "filter_false_negatives", "thresholds", "window"]
+__all__ = ["BACKFILLABLE", "exact", "filter_false_negatives", "round_trip", "thresholds", "window"]
 
 Score = TypeVar("Score", pl.Expr, npt.NDArray[np.float64])
 #: Reasons that make a document too easy, not suspicious: such documents may fill up a short query.
@@ -77,7 +77,7 @@ def filter_false_negatives(candidates: pl.DataFrame, excluded: pl.DataFrame, rul
     Returns:
         The unjudged rows with pos_score and reason, best first within a query; reason is null for eligible
         candidates. The first reason that holds is given: an exclusion, a margin, max_score, min_score,
-        rank_range.
+        rank_range; for documents judged irrelevant (source `judged`), an exclusion only.
     """
     positive = pl.col("relevance") > 0
     per_query = candidates.filter(positive).group_by("query_id")
@@ -93,6 +93,9 @@ def filter_false_negatives(candidates: pl.DataFrame, excluded: pl.DataFrame, rul
         # A candidate without a rank was found below every ranked one.
         outside = (pl.col("rank") + pl.col("above") > places).fill_null(True)
         reason = pl.coalesce(reason, pl.when(outside).then(pl.lit("rank_range")))
+    # What people have judged irrelevant needs no rule to guess it; exclusions by text still hold.
+    known = pl.col("source") == "judged" if "source" in candidates.columns else pl.lit(False)
+    reason = pl.when(known.fill_null(False)).then(pl.col("reason")).otherwise(reason)
     ordered = candidates.sort(
         ["query_id", "score", "relevance", "doc_id"], descending=[False, True, True, False]
     ).with_columns(above=positive.cast(pl.Int32).cum_sum().over("query_id"))
@@ -107,3 +110,19 @@ def filter_false_negatives(candidates: pl.DataFrame, excluded: pl.DataFrame, rul
         )
         .with_columns(reason.alias("reason"))
     )
+
+
+def round_trip(candidates: pl.DataFrame, depth: int | None) -> pl.DataFrame:
+    """Find queries that do not lead back to their own document: the round-trip consistency filter.
+
+    Args:
+        candidates: The candidates artefact, positives (relevance above 0) among them.
+        depth: How many of the best documents are looked at; None: find none.
+
+    Returns:
+        query_id of the queries none of whose positives is among the first `depth` documents, its other
+        positives not counted, each once (Alberti et al. 2019, section 2; Dai et al. 2022, Promptagator,
+        section 3.2).
+    """
+    best = candidates.filter(pl.col("relevance") > 0).group_by("query_id").agg(pl.col("rank").min())
+    return best.filter((pl.col("rank") > (depth or np.inf)).fill_null(depth is not None)).select("query_id")

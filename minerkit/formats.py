@@ -7,6 +7,9 @@ from minerkit.recipe import Format
 __all__ = ["format_examples"]
 
 
+LABELS = {"int": pl.Int64, "float": pl.Float32}
+
+
 def format_examples(
     queries: pl.DataFrame,
     corpus: pl.DataFrame,
@@ -29,9 +32,9 @@ def format_examples(
 
     Returns:
         pair: query, positive. triplet: query, positive, negative; a row for each combination. n-tuple:
-        query, positive, negative_1..n; only queries with all n. labeled-pair: query, document, label (int64).
-        labeled-list: query, documents, labels; a row per positive that has negatives. With scores, labels
-        become `score` or `scores`, and triplets and n-tuples get `scores`, positive first.
+        query, positive, negative_1..n; only queries with all n. labeled-pair: query, document, label (int64
+        or float32). labeled-list: query, documents, labels; a row per positive that has negatives. With
+        scores, labels become `score` or `scores`, and triplets and n-tuples get `scores`, positive first.
     """
     texts = corpus.select("doc_id", "text")
     order = queries.select("query_id", pl.col("text").alias("query")).with_row_index("order")
@@ -49,7 +52,7 @@ def _rows(positive: pl.DataFrame, negative: pl.DataFrame, shape: Format, width: 
         scores = [pl.col("positive_score").alias("score")] if shape.scores else []
         return positive.select(*head, *scores)
     if shape.type == "labeled-pair":
-        return _labeled_pairs(positive, negative, shape.scores)
+        return _labeled_pairs(positive, negative, shape)
     # Every positive of a query meets all negatives of the query.
     rows = positive.join(
         negative.drop("order", "query"), on="query_id", how="inner", maintain_order="left_right"
@@ -61,8 +64,9 @@ def _rows(positive: pl.DataFrame, negative: pl.DataFrame, shape: Format, width: 
         pl.col("query", "positive", "positive_score").first(), pl.col("negative", "negative_score")
     )
     if shape.type == "labeled-list":
+        kind = LABELS[shape.labels]
         ones = pl.concat_list(
-            pl.lit(1, dtype=pl.Int64), pl.col("negative_score").list.eval(pl.element().cast(pl.Int64) * 0)
+            pl.lit(1, dtype=kind), pl.col("negative_score").list.eval(pl.element().cast(kind) * 0)
         )
         marks = _scores("positive_score", "negative_score") if shape.scores else ones.alias("labels")
         return lists.select("query", pl.concat_list("positive", "negative"), marks)
@@ -84,19 +88,19 @@ def _documents(pairs: pl.DataFrame, order: pl.DataFrame, texts: pl.DataFrame, ro
     )
 
 
-def _labeled_pairs(positive: pl.DataFrame, negative: pl.DataFrame, scores: bool) -> pl.DataFrame:
+def _labeled_pairs(positive: pl.DataFrame, negative: pl.DataFrame, shape: Format) -> pl.DataFrame:
     parts = [
         frame.select(
             "order",
             "query",
             pl.col(role).alias("positive"),
-            pl.lit(label, dtype=pl.Int64).alias("label"),
+            pl.lit(label, dtype=LABELS[shape.labels]).alias("label"),
             pl.col(f"{role}_score").alias("score"),
         )
         for frame, role, label in ((positive, "positive", 1), (negative, "negative", 0))
     ]
     rows = pl.concat(parts).sort("order", "label", descending=[False, True], maintain_order=True)
-    return rows.select("query", "positive", "score" if scores else "label")
+    return rows.select("query", "positive", "score" if shape.scores else "label")
 
 
 def _scores(first: str, rest: str) -> pl.Expr:

@@ -42,7 +42,7 @@ def write_manifest(run: Run, recipe: Recipe) -> None:
     manifest = {
         "recipe": recipe.name,
         "inputs": markers["ingest"]["facts"]["inputs"],
-        "rows": {name: markers["ingest"]["facts"][name] for name in ("rows", "pairs")},
+        "rows": {name: markers["ingest"]["facts"][name] for name in ("rows", "entries", "documents")},
         "outputs": dict(sorted(outputs.items())),
         "encoder": {"model": recipe.encoder.model, **search["encoder"], "note": search["note"]},
         "search": search["search"],

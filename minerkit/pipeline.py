@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from minerkit import schema, stages
-from minerkit.artefacts import Run, Stage, load, locked
+from minerkit.artefacts import MARKERS, Run, Stage, load, locked
 from minerkit.audit import Breach, audit
 from minerkit.card import hand_written
 from minerkit.files import sha256
+from minerkit.intake import intake
 from minerkit.manifest import write_manifest
 from minerkit.progress import Reporter
 from minerkit.recipe import Encoder, Recipe
@@ -17,15 +18,15 @@ from minerkit.recipes import load_recipe
 from minerkit.sources import fingerprint
 from minerkit.stages import Work
 
-__all__ = ["audit_run", "ingest", "mine"]
+__all__ = ["audit_run", "ingest", "ingest_account", "mine"]
 
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
-    "ingest": (1, stages.ingest),  # -> queries, corpus, qrels, pairs
-    "search": (1, stages.search),  # -> candidates
-    "select": (1, stages.select),  # -> judged, negatives
+    "ingest": (3, stages.ingest),  # -> queries, corpus, qrels, pairs
+    "search": (2, stages.search),  # -> candidates
+    "select": (2, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (2, stages.finish),  # -> rejected, stats.json, recipe.yaml, README.md
+    "finish": (4, stages.finish),  # -> rejected, stats.json, recipe.yaml, README.md
 }
 
 
@@ -46,6 +47,22 @@ def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
     with locked(out) as run:
         _do("ingest", Work(recipe, run, "cpu", reporter or Reporter(quiet=True)))
     return run
+
+
+def ingest_account(run: Run, recipe: Recipe) -> dict[str, Any]:
+    """Count what the ingest of a run made of the raw corpus.
+
+    Args:
+        run: A run whose first stage is done.
+        recipe: The recipe it was made from.
+
+    Returns:
+        What `minerkit.intake.intake` gives.
+    """
+    names = ("queries", "corpus", "qrels", "pairs")
+    frames = {name: run.read(f"{name}.parquet") for name in names}
+    frames |= {"documents": run.read(f"{MARKERS}/documents.parquet"), "rejected": run.rejected(["ingest"])}
+    return intake(frames, (run.marker("ingest") or {})["facts"], recipe.split.seed)
 
 
 def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | None = None) -> Run:
@@ -116,11 +133,12 @@ def _key(name: str, recipe: Recipe, run: Run) -> dict[str, Any]:
     after = {"after": dict((run.marker(before) or {"outputs": {}})["outputs"])}
     if name == "search":
         rules = {key: value for key, value in dump["mine"].items() if key != "seed"}
-        return {"encoder": _encoder_key(recipe.encoder), "mine": rules, **after}
+        scope = {"group": recipe.excludes_group, "shared": recipe.split.shared_documents}
+        return {"encoder": _encoder_key(recipe.encoder), "mine": rules, **scope, **after}
     if name == "select":
         return {**_sections(dump, "mine"), **after}
     if name == "format":
-        return {**_sections(dump, "format"), "names": [recipe.source.query, recipe.source.positive], **after}
+        return {**_sections(dump, "format"), "names": recipe.names, **after}
     return {"recipe": dump, "card": hand_written(recipe), **after}
 
 

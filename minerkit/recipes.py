@@ -1,8 +1,7 @@
-"""Find, read, combine and check recipe files; every fault is reported, with its line."""
+"""Combine, check, copy and write recipes; every fault is reported, with its line."""
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,57 +10,21 @@ from pydantic import BaseModel, ValidationError
 
 from minerkit.errors import RecipeError
 from minerkit.recipe import Recipe
+from minerkit.recipe_files import (
+    OF_CORPUS,
+    Location,
+    bundled,
+    first_line,
+    names,
+    read_recipe,
+    recipe_path,
+    suggestion,
+)
 
 __all__ = ["bundled", "copy_recipe", "load_recipe", "names", "parse_override", "recipe_path", "recipe_yaml"]
 
-Location = tuple[str | int, ...]
-#: The keys of a source that say where it is, not what it looks like.
-PLACE = {"hub", "path", "config", "split", "revision", "limit"}
-OF_CORPUS = ("license", "card")  # what a recipe cannot know of a corpus in another place
-
-
-def bundled(folder: str) -> Path:
-    """Find a folder that ships with minerkit, in a wheel or in a checkout.
-
-    Args:
-        folder: `recipes` or `data_cards`.
-
-    Returns:
-        The folder's path.
-    """
-    package = Path(__file__).parent
-    return package / folder if (package / folder).is_dir() else package.parent / folder
-
-
-def names() -> list[str]:
-    """List the shipped recipes.
-
-    Returns:
-        Their names, sorted.
-    """
-    return sorted(path.stem for path in bundled("recipes").glob("*.yaml"))
-
-
-def recipe_path(name: str) -> Path:
-    """Find a recipe by name or path.
-
-    Args:
-        name: A shipped recipe's name, or the path of a YAML file.
-
-    Returns:
-        The file's path.
-
-    Raises:
-        RecipeError: There is no such recipe; close names are suggested.
-    """
-    path = Path(name)
-    if path.suffix in {".yaml", ".yml"} or "/" in name:
-        if path.is_file():
-            return path
-        raise RecipeError(f"no recipe file {name}; `minerkit cp gooaq {path.name}` makes one to start from")
-    if name in names():
-        return bundled("recipes") / f"{name}.yaml"
-    raise RecipeError(f"no recipe named {name!r}{_suggest(name, names())}; `minerkit ls` lists them")
+#: The keys of a source that name files; in a sample, beside the recipe.
+FILES = ("source.qa", "source.topics", "source.qrels")
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -82,7 +45,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     try:
         return key.strip(), yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise RecipeError(f"--set {text}: the value is not YAML ({_first_line(error)})") from error
+        raise RecipeError(f"--set {text}: the value is not YAML ({first_line(error)})") from error
 
 
 def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None, sample: bool = False) -> Recipe:
@@ -101,7 +64,7 @@ def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None, sa
         RecipeError: The recipe is unknown or has faults; the message lists all of them.
     """
     path = recipe_path(str(name))
-    values, lines = _resolve(path, ())
+    values, lines = read_recipe(path)
     overrides = dict(overrides or {})
     if sample:
         overrides = {**_sample_overrides(path, values), **overrides}
@@ -140,9 +103,7 @@ def copy_recipe(name: str, file: Path) -> Path:
     text = recipe_path(name).read_text(encoding="utf-8")
     new = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._") or "my-corpus"
     text = re.sub(r"(?m)^name:.*$", f"name: {new}", text).replace(f"--recipe {name}", f"--recipe {file}")
-    text = re.sub(
-        r"(?m)^card:.*$", "# card: about.md  (for the data card: what you know of the corpus)", text
-    )
+    text = re.sub(r"(?m)^card:.*$", "# card: about.md  (what you know of the corpus, for the card)", text)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -169,76 +130,18 @@ def _sample_overrides(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     sample = values.get("sample")
     if not isinstance(sample, dict) or not isinstance(sample.get("path"), str):
         raise RecipeError(f"recipe {path} ships no sample; name your own data with --input PATH")
-    places = [base / sample["path"] for base in (path.parent, bundled("recipes"))]
-    file = next((place for place in places if place.exists()), None)
-    if file is None:
-        raise RecipeError(f"recipe {path}: its sample {sample['path']} is not beside it")
-    fixed = {"source.hub": None, "source.path": str(file), "source.limit": None}
-    return {**fixed, "encoder.model": "lsa", "train.base": "scratch", **(sample.get("set") or {})}
+    fixed = {"source.hub": None, "source.path": _beside(path, sample["path"]), "source.limit": None}
+    given = sample.get("set") or {}
+    files = {key: _beside(path, given[key]) for key in FILES if given.get(key)}
+    return {**fixed, "encoder.model": "lsa", "train.base": "scratch", **given, **files}
 
 
-def _resolve(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], dict[Location, str]]:
-    """Read a recipe file onto what it extends; keep where each key was written."""
-    if path.resolve() in seen:
-        raise RecipeError(f"recipe {path} extends itself")
-    values, lines = _read(path)
-    base = values.pop("extends", None)
-    if base is None:
-        return values, lines
-    if not isinstance(base, str):
-        raise RecipeError(f"{path}:{lines.get(('extends',), '1')}: extends takes one recipe's name or path")
-    beside = path.parent / base
-    parent, parent_lines = _resolve(
-        beside if beside.is_file() else recipe_path(base), (*seen, path.resolve())
-    )
-    # A place that the new recipe names replaces the one it inherits, with all that belongs to it.
-    inherited, named = parent.get("source"), values.get("source")
-    if isinstance(inherited, dict) and isinstance(named, dict) and {"hub", "path"} & named.keys():
-        parent = {key: value for key, value in parent.items() if key not in OF_CORPUS}
-        parent["source"] = {key: value for key, value in inherited.items() if key not in PLACE}
-    return _merge(parent, values), {**parent_lines, **lines}
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[Location, str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not UTF-8 text") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise RecipeError(f"{where}: not YAML: {_first_line(error)}") from error
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of sections (name, source, mine, ...)")
-    lines = {}
-    try:
-        for location, mark in _positions(node, ()):
-            if location in lines:
-                raise RecipeError(f"{path}:{mark}: {'.'.join(map(str, location))} is given twice")
-            lines[location] = f"{path}:{mark}"
-    except RecursionError as error:
-        raise RecipeError(f"{path}: an alias stands inside its own anchor") from error
-    if isinstance(values.get("format"), str):  # so that keys of the section can be inherited
-        values["format"] = {"type": values["format"]}
-    return values, lines
-
-
-def _positions(node: yaml.Node | None, at: Location) -> Iterator[tuple[Location, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            here = (*at, str(key.value))
-            yield here, key.start_mark.line + 1
-            yield from _positions(value, here)
+def _beside(recipe: Path, name: str) -> str:
+    """Find a file beside a recipe, or among the shipped ones."""
+    for base in (recipe.parent, bundled("recipes")):
+        if (base / name).exists():
+            return str(base / name)
+    raise RecipeError(f"recipe {recipe}: its sample {name} is not beside it")
 
 
 def _assign(values: dict[str, Any], lines: dict[Location, str], key: str, value: Any) -> str | None:
@@ -265,7 +168,7 @@ def _faults(error: ValidationError, lines: Mapping[Location, str]) -> Iterator[s
             known = known[:-1]
         key = ".".join(map(str, location)) or "recipe"
         if fault["type"] == "extra_forbidden":
-            message = f"unknown key{_suggest(str(location[-1]), _fields(location[:-1]))}"
+            message = f"unknown key{suggestion(str(location[-1]), _fields(location[:-1]))}"
         elif fault["type"] == "missing":
             message = "is missing"
         elif fault["type"] == "literal_error":
@@ -284,12 +187,3 @@ def _fields(location: Location) -> list[str]:
         options = getattr(field.annotation, "__args__", [field.annotation]) if field else []
         model = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
     return list(model.model_fields) if model else []
-
-
-def _suggest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

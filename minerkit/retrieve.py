@@ -57,13 +57,13 @@ def retrieve(
 ) -> pl.DataFrame:
     """Search the candidates of every query.
 
-    Each query gets its positives, its `keep` best other documents, and then as many eligible documents as
-    are wanted, however far down they are: queries that the rules leave short are searched again, within the
-    rank range where there is one, then below their own ceiling.
+    Each query gets its positives, its `keep` best other documents, those judged irrelevant (marked so), and
+    then as many eligible documents as are wanted, however far down they are: queries that the rules leave
+    short are searched again, within the rank range where there is one, then below their own ceiling.
 
     Args:
         collection: n queries and the documents they are searched in.
-        qrels: query_id, doc_id, relevance: every query has a positive among the documents.
+        qrels: query_id, doc_id, relevance, above 0 for positives: every query has one among the documents.
         excluded: query_id, doc_id, reason: documents that are never a query's negative.
         rules: The recipe's `mine` section.
         wanted: int64 of shape (n,): eligible documents each query should get.
@@ -99,6 +99,8 @@ def retrieve(
 
     everyone = np.arange(len(collection.queries))
     found = _ranked([scored, _frame(everyone, search(everyone, rules.keep, positives))])
+    if rules.judged:
+        found = _with_judged(found, collection, judged.filter(pl.col("relevance") == 0))
     places = window(rules, int(relevant["query_id"].value_counts()["count"].max()))  # type: ignore[arg-type]
     if places is not None and places > rules.keep and len(rows := short()):
         found = _usable(found, _frame(rows, search(rows, places, positives)), shut, rules)
@@ -120,27 +122,32 @@ def retrieve(
         found.with_columns(
             collection.query_ids.gather(found["query_id"]).alias("query_id"),
             collection.doc_ids.gather(found["doc_id"]).alias("doc_id"),
-            pl.lit("dense").alias("source"),
+            pl.col("source").fill_null("dense"),
         ),
     )
 
 
 def hit_rates(
-    collection: Collection, qrels: pl.DataFrame, depth: int = 100, device: str = "cpu"
+    collection: Collection,
+    qrels: pl.DataFrame,
+    without: pl.DataFrame,
+    depth: int = 100,
+    device: str = "cpu",
 ) -> dict[str, float]:
     """Measure how well the encoder finds positives among all documents.
 
     Args:
         collection: Some queries, and all documents.
         qrels: query_id, doc_id, relevance.
+        without: query_id, doc_id: documents a query is not to find.
         depth: How many documents are retrieved per query.
         device: A torch device.
 
     Returns:
         accuracy@1, @10 and @depth (a positive is among the first so many) and mrr@10, each in 0..1.
     """
-    none = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
-    hits = top(collection.queries, collection.documents, depth, none, None, device)
+    left_out = _pairs([collection.positions(without)])
+    hits = top(collection.queries, collection.documents, depth, left_out, None, device)
     relevant = collection.positions(qrels).filter(pl.col("relevance") > 0)
     retrieved = _frame(np.arange(len(hits.documents)), hits).join(
         relevant, on=["query_id", "doc_id"], how="semi"
@@ -182,6 +189,7 @@ def _frame(rows: IntArray, hits: Hits) -> pl.DataFrame:
 def _ranked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Put positives among the candidates, and give each the rank it would have among them."""
     found = pl.concat([frame.select("query_id", "doc_id", "relevance", "rank", "score") for frame in frames])
+    found = found.with_columns(pl.lit(None, dtype=pl.String).alias("source"))
     found = found.sort(["query_id", "score", "relevance", "doc_id"], descending=[False, True, True, False])
     before = pl.col("rank").is_not_null().cum_sum().over("query_id")
     ranked = pl.col("rank").is_not_null().sum().over("query_id")
@@ -189,10 +197,25 @@ def _ranked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return found.with_columns(pl.coalesce("rank", place).cast(pl.Int64))
 
 
+def _with_judged(found: pl.DataFrame, collection: Collection, judged: pl.DataFrame) -> pl.DataFrame:
+    """Add the documents judged irrelevant, wherever they rank, and mark them so."""
+    pairs = ["query_id", "doc_id"]
+    scores = collection.scores(Pairs(*(judged[key].to_numpy() for key in pairs)))
+    rows = judged.select(*pairs, "relevance").with_columns(pl.Series("score", scores, dtype=pl.Float32))
+    rows = rows.join(found.select(*pairs, "rank"), on=pairs, how="left", maintain_order="left")
+    rows = rows.with_columns(pl.lit("judged").alias("source"))
+    return pl.concat(
+        [found.join(rows, on=pairs, how="anti", maintain_order="left"), rows.select(found.columns)]
+    )
+
+
 def _usable(found: pl.DataFrame, deeper: pl.DataFrame, shut: pl.DataFrame, rules: Mine) -> pl.DataFrame:
     """Add what a deeper search found and the rules accept."""
-    both = pl.concat([found, deeper]).unique(["query_id", "doc_id"], keep="first", maintain_order=True)
+    both = pl.concat([found, deeper], how="diagonal").unique(
+        ["query_id", "doc_id"], keep="first", maintain_order=True
+    )
     accepted = filter_false_negatives(both, shut, rules).filter(pl.col("reason").is_null())
-    return pl.concat([found, deeper.join(accepted, on=["query_id", "doc_id"], how="semi")]).unique(
+    deeper = deeper.join(accepted, on=["query_id", "doc_id"], how="semi")
+    return pl.concat([found, deeper], how="diagonal").unique(
         ["query_id", "doc_id"], keep="first", maintain_order=True
     )

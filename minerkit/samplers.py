@@ -59,7 +59,13 @@ def sample_negatives(
     exact = kept.select("query_id", wanted=pl.Series(_exactly(kept["positives"].to_numpy(), rules)))
     chosen = _first(chosen.drop("wanted").join(exact, on="query_id", maintain_order="left"))
     chosen = chosen.sort(["query_id", "score", "doc_id"], descending=[False, True, False])
-    return schema.fit("negatives", chosen), accounts.select("query_id", "found", "wanted", "dropped")
+    # Queries that are kept want what the exact ratio gives them.
+    accounts = accounts.join(
+        exact.rename({"wanted": "exact"}), on="query_id", how="left", maintain_order="left"
+    )
+    accounts = accounts.with_columns(wanted=pl.coalesce("exact", "wanted"))
+    found_of = pl.min_horizontal("found", "wanted").alias("found")
+    return schema.fit("negatives", chosen), accounts.select("query_id", found_of, "wanted", "dropped")
 
 
 def _at_most(positives: IntArray, rules: Mine) -> IntArray:

@@ -178,10 +178,10 @@ def _block(
     # What the scan left out scores at most its weakest kept score plus noise.
     weakest = rough.min(axis=1)
     unsure = np.flatnonzero(np.isfinite(weakest) & (best[:, -1] <= weakest + noise))
-    for row in unsure:
-        mine = blocked.documents[blocked.queries == row]
-        limit = None if ceilings is None else float(ceilings[row])
-        found[row], best[row] = _whole(queries[row], documents, k, mine, limit)
+    step = max(1, (128 << 20) // (len(documents) * 8))
+    for rows in (unsure[start : start + step] for start in range(0, len(unsure), step)):
+        limit = None if ceilings is None else ceilings[rows]
+        found[rows], best[rows] = _whole(queries[rows], documents, k, blocked.only(rows), limit)
     found[~np.isfinite(best)] = -1
     return found, best
 
@@ -225,17 +225,28 @@ def _scan(
 
 
 def _whole(
-    query: FloatArray, documents: Vectors, k: int, blocked: IntArray, ceiling: float | None
+    queries: FloatArray,
+    documents: Vectors,
+    k: int,
+    blocked: Pairs,
+    ceilings: npt.NDArray[np.float64] | None,
 ) -> tuple[IntArray, FloatArray]:
-    """Rank the whole collection for one query in float64."""
-    exact = query.astype(np.float64)
+    """Rank the whole collection for some queries in float64."""
+    import torch
+
+    exact = queries.astype(np.float64)
     parts = [
-        documents.take(start, start + DOCUMENT_BLOCK).astype(np.float64) @ exact
+        exact @ documents.take(start, start + DOCUMENT_BLOCK).astype(np.float64).T
         for start in range(0, len(documents), DOCUMENT_BLOCK)
     ]
-    scores = _rounded(np.concatenate(parts))
-    scores[blocked] = -np.inf
-    if ceiling is not None:
-        scores[exact_scores(scores) > ceiling] = -np.inf
-    order = np.argsort(-scores, kind="stable")[:k]
-    return order, scores[order]
+    scores = _rounded(np.concatenate(parts, axis=1))
+    scores[blocked.queries, blocked.documents] = -np.inf
+    if ceilings is not None:
+        scores[exact_scores(scores) > ceilings[:, None]] = -np.inf
+    # Scores are decimals, so that with the position one whole number holds the rank of each document.
+    shut = ~np.isfinite(scores)
+    millionths = np.round(np.where(shut, 0, scores).astype(np.float64) * 10**DECIMALS).astype(np.int64)
+    keys = millionths * len(documents) - np.arange(len(documents))
+    keys[shut] = np.iinfo(np.int64).min
+    order = torch.from_numpy(keys).topk(k, dim=1).indices.numpy()
+    return order, np.take_along_axis(scores, order, axis=1)

@@ -29,73 +29,109 @@ def linked_texts(queries: pl.DataFrame, corpus: pl.DataFrame, threshold: float |
 
 
 def assign(
-    queries: pl.DataFrame, corpus: pl.DataFrame, qrels: pl.DataFrame, links: pl.DataFrame, split: Split
+    queries: pl.DataFrame,
+    corpus: pl.DataFrame,
+    positives: pl.DataFrame,
+    links: pl.DataFrame,
+    groups: pl.DataFrame,
+    split: Split,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Send queries and documents to train or dev.
 
-    Queries that share a positive, and texts that are equal or near-duplicates, go together: connected
-    components are drawn at random until the wanted number of dev queries is full.
+    Queries that share a positive, and texts that are equal or near-duplicates, go together, and so do whole
+    groups where the recipe splits by group: connected components are drawn at random, so that they fill the
+    wanted number of dev queries if any do. Documents that no query is connected with are dealt out in the
+    same proportion.
 
     Args:
         queries: query_id, text.
         corpus: doc_id, text.
-        qrels: query_id, doc_id.
+        positives: query_id, doc_id.
         links: left, right, as `linked_texts` finds them.
+        groups: id (of a query or document), group.
         split: The recipe's `split` section.
 
     Returns:
         queries and corpus with a column split (train / dev).
 
     Raises:
-        SourceError: So many queries are wanted for dev that none, or no component, is left.
+        SourceError: So many queries are wanted for dev that none, or no component, is left; or groups are to
+            be held out and there are none.
     """
     if split.dev_queries >= len(queries):
         raise SourceError(
             f"split.dev_queries={split.dev_queries:,} leaves nothing to train on: the corpus has "
             f"{len(queries):,} queries; set it lower"
         )
-    query_part, doc_part = _components(queries, corpus, qrels, links)
+    if split.by == "group" and groups.is_empty():
+        raise SourceError("split.by=group, but the source names no groups; name their column in source.group")
+    together = groups if split.by == "group" else groups.clear()
+    query_part, doc_part = _components(queries, corpus, positives, links, together)
     sizes = np.bincount(query_part, minlength=int(max(query_part.max(), doc_part.max())) + 1)
     _, first = np.unique(query_part, return_index=True)
     parts = query_part[np.sort(first)]  # in order of appearance, so that the draw depends on the data alone
-    held: list[int] = []
-    room = split.dev_queries
-    for part in np.random.default_rng(split.seed).permutation(parts):
-        if 0 < sizes[part] <= room:
-            held.append(part)
-            room -= sizes[part]
-        if not room:
-            break
-    if split.dev_queries and not held:
+    draw = np.random.default_rng(split.seed)
+    drawn = draw.permutation(parts)
+    held = drawn[_filling(sizes[drawn], split.dev_queries)]
+    if split.dev_queries and not len(held):
         raise SourceError(
             f"split.dev_queries={split.dev_queries:,}: no query can be held out, since all share texts "
             f"(the smallest connected set has {sizes[parts].min():,} queries); raise it, or set it to 0"
         )
+    apart = np.flatnonzero(sizes == 0)
+    dealt = apart[draw.random(len(apart)) < sizes[held].sum() / len(queries)]
     label = np.array(["train", "dev"])
     return (
         queries.with_columns(pl.Series("split", label[np.isin(query_part, held).astype(int)])),
-        corpus.with_columns(pl.Series("split", label[np.isin(doc_part, held).astype(int)])),
+        corpus.with_columns(pl.Series("split", label[np.isin(doc_part, [*held, *dealt]).astype(int)])),
     )
 
 
+def _filling(sizes: "np.ndarray[tuple[int], np.dtype[np.int64]]", room: int) -> list[int]:
+    """Choose which of some sets, taken in their order, fill so many places, or as many as possible."""
+    # last[n]: one more than the set that first brought the sum to n; a subset sum, each set used once.
+    last = np.full(room + 1, -1)
+    last[0] = 0
+    for number, size in enumerate(sizes):
+        if last[room] >= 0:
+            break
+        if 0 < size <= room:
+            reached = (last[:-size] >= 0) & (last[size:] < 0)
+            last[size:][reached] = number + 1
+    chosen = []
+    place = int(np.flatnonzero(last >= 0)[-1])
+    while place:
+        chosen.append(int(last[place]) - 1)
+        place -= int(sizes[chosen[-1]])
+    return chosen[::-1]
+
+
 def _components(
-    queries: pl.DataFrame, corpus: pl.DataFrame, qrels: pl.DataFrame, links: pl.DataFrame
+    queries: pl.DataFrame,
+    corpus: pl.DataFrame,
+    positives: pl.DataFrame,
+    links: pl.DataFrame,
+    groups: pl.DataFrame,
 ) -> tuple["np.ndarray[tuple[int], np.dtype[np.int32]]", "np.ndarray[tuple[int], np.dtype[np.int32]]"]:
-    """Number the connected sets of texts; nodes are match keys."""
+    """Number the connected sets of texts; nodes are match keys, and groups."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     key = match_key(pl.col("text")).alias("key")
     query_key, doc_key = queries.select("query_id", key), corpus.select("doc_id", key)
-    nodes = pl.concat([query_key["key"], doc_key["key"]]).unique(maintain_order=True).to_frame("key")
-    nodes = nodes.with_row_index("node")
+    # No match key holds a line feed, so no group is taken for a text.
+    members = groups.select("id", right=pl.lit("group\n") + pl.col("group"))
+    names = pl.concat([query_key["key"], doc_key["key"], members["right"]]).unique(maintain_order=True)
+    nodes = names.to_frame("key").with_row_index("node")
     judged = (
-        qrels.join(query_key, on="query_id")
+        positives.join(query_key, on="query_id")
         .join(doc_key.rename({"key": "right"}), on="doc_id")
         .select(pl.col("key").alias("left"), "right")
     )
+    texts = pl.concat([query_key.rename({"query_id": "id"}), doc_key.rename({"doc_id": "id"})])
+    grouped = members.join(texts, on="id").select(left="key", right="right")
     edges = (
-        pl.concat([judged, links.select("left", "right")])
+        pl.concat([judged, links.select("left", "right"), grouped])
         .join(nodes.rename({"node": "a"}), left_on="left", right_on="key")
         .join(nodes.rename({"node": "b"}), left_on="right", right_on="key")
     )

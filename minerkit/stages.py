@@ -13,7 +13,7 @@ from minerkit.clean import clean, tables
 from minerkit.encoders import Encoder, Kind, load_encoder
 from minerkit.errors import SourceError
 from minerkit.exclude import exclusions
-from minerkit.filters import filter_false_negatives
+from minerkit.filters import filter_false_negatives, round_trip
 from minerkit.formats import format_examples
 from minerkit.progress import Reporter
 from minerkit.recipe import Recipe
@@ -28,6 +28,7 @@ from minerkit.summary import run_stats
 __all__ = ["Work", "finish", "ingest", "search", "select", "write_examples"]
 
 SPLITS = ("train", "dev")
+REJECTED = ("stage", "reason", "source", "text")
 #: Train queries whose retrieval is measured when the recipe holds out no dev queries.
 MEASURED = 1000
 
@@ -45,25 +46,31 @@ class Work:
 def ingest(work: Work, stage: Stage) -> None:
     """Read and clean the raw corpus, number its texts, hold out dev."""
     recipe = work.recipe
-    rows, parts, rejects = 0, [], []
+    rows, bad, parts, rejects = 0, 0, [], []
     with work.reporter.bar("Reading raw rows", recipe.source.limit) as advance:
         for batch in read(recipe.source):
             rows += batch.rows
-            parts.append(batch.pairs)
+            bad += batch.bad
+            parts.append(batch.entries)
             rejects.append(batch.rejected)
             advance(batch.rows)
+            for note in batch.notes:
+                work.reporter.say(note)
     raw = pl.concat(parts)
-    pairs, dropped = clean(raw, recipe.clean)
-    if pairs.is_empty():
+    kept, dropped = clean(raw, recipe.clean, recipe.source.min_relevance)
+    rejected = pl.concat([*rejects, dropped])
+    if kept["query"].null_count() == len(kept):
+        reasons = rejected["reason"].value_counts(sort=True).head(5).rows()
         raise SourceError(
-            f"{recipe.source.path or recipe.source.hub}: none of {rows:,} rows is usable "
-            f"({', '.join(f'{n} {reason}' for reason, n in dropped['reason'].value_counts().rows())})"
+            f"{recipe.source.path or recipe.source.hub}: no query has a positive, in {rows:,} rows "
+            f"({', '.join(f'{n:,} {reason}' for reason, n in reasons) or 'documents only'})"
         )
-    queries, corpus, qrels = tables(pairs)
+    queries, corpus, qrels, groups = tables(kept)
     with work.reporter.bar("Comparing texts", len(queries) + len(corpus)) as advance:
         links = linked_texts(queries, corpus, recipe.clean.near_duplicate)
         advance(len(queries) + len(corpus))
-    queries, corpus = assign(queries, corpus, qrels, links, recipe.split)
+    positives = qrels.filter(pl.col("relevance") >= recipe.source.min_relevance)
+    queries, corpus = assign(queries, corpus, positives, links, groups, recipe.split)
     held = int((queries["split"] == "dev").sum())
     if held < recipe.split.dev_queries:
         work.reporter.say(
@@ -72,22 +79,34 @@ def ingest(work: Work, stage: Stage) -> None:
     stage.write("queries.parquet", queries)
     stage.write("corpus.parquet", corpus.drop("split"))
     stage.write("qrels.parquet", qrels)
-    stage.write("pairs.parquet", pairs.select("query", "positive"))
+    pairs = kept.filter(pl.col("relevance") >= recipe.source.min_relevance)
+    stage.write("pairs.parquet", pairs.select("query", positive="document"))
     stage.write(f"{MARKERS}/documents.parquet", corpus.select("doc_id", "split"))
     stage.write(f"{MARKERS}/links.parquet", links)
-    stage.write(f"{MARKERS}/ingest.rejected.parquet", pl.concat([*rejects, dropped]))
-    stage.facts |= {"rows": rows, "pairs": len(raw), "inputs": fingerprint(recipe.source)}
+    stage.write(f"{MARKERS}/groups.parquet", groups)
+    stage.write(f"{MARKERS}/ingest.rejected.parquet", rejected)
+    stage.facts |= {
+        "rows": rows,
+        "bad": bad,
+        "entries": len(raw),
+        "documents": len(kept) - len(qrels),
+        "inputs": fingerprint(recipe.source),
+    }
 
 
 def search(work: Work, stage: Stage) -> None:
     """Encode the texts and search the candidates of every query, each split in its own documents."""
     recipe, run = work.recipe, work.run
     queries, corpus, qrels, splits = _collection(run)
-    excluded = exclusions(queries, corpus, qrels, run.read(f"{MARKERS}/links.parquet"))
+    groups = run.read(f"{MARKERS}/groups.parquet") if recipe.excludes_group else None
+    links = run.read(f"{MARKERS}/links.parquet")
+    excluded = exclusions(queries, corpus, qrels, links, groups, recipe.source.min_relevance)
+    qrels = _decided(qrels, recipe)
     _enough_documents(recipe, splits)
     placed = search_device(work.device)
     train = queries.filter(pl.col("split") == "train").select("query_id", query="text")
-    pairs = qrels.join(train, on="query_id", maintain_order="left").join(
+    relevant = qrels.filter(pl.col("relevance") > 0)
+    pairs = relevant.join(train, on="query_id", maintain_order="left").join(
         corpus, on="doc_id", maintain_order="left"
     )
     texts = pl.concat([queries["text"], corpus["text"]])
@@ -102,7 +121,8 @@ def search(work: Work, stage: Stage) -> None:
     found = []
     for split in SPLITS:
         mine_q = (queries["split"] == split).arg_true().to_numpy().astype(np.int64)
-        mine_d = (splits["split"] == split).arg_true().to_numpy().astype(np.int64)
+        own = splits["split"].is_in(SPLITS if recipe.split.shared_documents else [split])
+        mine_d = own.arg_true().to_numpy().astype(np.int64)
         if not len(mine_q):
             continue
         part = Collection(
@@ -118,7 +138,7 @@ def search(work: Work, stage: Stage) -> None:
         "encoder": {kind: encoder.fingerprint(kind) for kind in ("query", "document")},
         "note": encoder.note,
         "search": {"mode": "exact", "recall": 1.0},
-        "retrieval": _measure(queries, corpus, qrels, (query_vectors, doc_vectors), placed),
+        "retrieval": _measure(queries, corpus, qrels, excluded, (query_vectors, doc_vectors), placed),
     }
 
 
@@ -126,10 +146,12 @@ def select(work: Work, stage: Stage) -> None:
     """Judge the candidates and draw the negatives."""
     recipe, run = work.recipe, work.run
     queries, _, qrels, _ = _collection(run)
+    qrels = _decided(qrels, recipe)
     candidates, excluded = run.read("candidates.parquet"), run.read(f"{MARKERS}/excluded.parquet")
+    missed = round_trip(candidates, recipe.mine.round_trip).select("query_id")
     judged, negatives, accounts = [], [], []
     for split in SPLITS:
-        ids = queries.filter(pl.col("split") == split)["query_id"]
+        ids = queries.filter(pl.col("split") == split).join(missed, on="query_id", how="anti")["query_id"]
         mine_c = candidates.join(ids.to_frame(), on="query_id", how="semi", maintain_order="left")
         judged.append(filter_false_negatives(mine_c, excluded, recipe.mine))
         chosen, account = sample_negatives(judged[-1], _positives(ids, qrels), recipe.mine)
@@ -139,14 +161,18 @@ def select(work: Work, stage: Stage) -> None:
     stage.write("judged.parquet", pl.concat(judged))
     stage.write("negatives.parquet", pl.concat(negatives))
     stage.write(f"{MARKERS}/accounts.parquet", pl.concat(accounts))
-    stage.write(
-        f"{MARKERS}/select.rejected.parquet",
+    depth = f"finds none of its positives among the first {recipe.mine.round_trip} documents"
+    reasons = [
         lost.select(
-            pl.lit("mine").alias("stage"),
-            pl.format("only {} of {} negatives", "found", "wanted").alias("reason"),
-            pl.col("query_id").alias("source"),
-            "text",
+            "query_id",
+            pl.format("{} of {}: {}", "found", "wanted", "text").alias("text"),
+            reason=pl.lit("too few negatives"),
         ),
+        missed.join(queries, on="query_id").select("query_id", "text", reason=pl.lit(depth)),
+    ]
+    rejected = pl.concat(reasons).sort("query_id").rename({"query_id": "source"})
+    stage.write(
+        f"{MARKERS}/select.rejected.parquet", rejected.with_columns(stage=pl.lit("mine")).select(REJECTED)
     )
 
 
@@ -158,11 +184,10 @@ def write_examples(work: Work, stage: Stage) -> None:
     kept = queries.filter(~pl.col("query_id").is_in(lost.implode()))
     positives = run.read("candidates.parquet").filter(pl.col("relevance") > 0)
     negatives = run.read("negatives.parquet")
-    names = (recipe.source.query, recipe.source.positive)
     for split in SPLITS:
         rows = format_examples(
             kept.filter(pl.col("split") == split), corpus, positives, negatives,
-            recipe.format, names, recipe.mine.negatives,
+            recipe.format, recipe.names, recipe.mine.negatives,
         )  # fmt: skip
         stage.write(f"{split}.parquet", rows)
 
@@ -189,6 +214,12 @@ def _collection(run: Run) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.
         run.read("qrels.parquet"),
         run.read(f"{MARKERS}/documents.parquet"),
     )
+
+
+def _decided(qrels: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    """Leave the judgements that say yes (above 0) or no (0); what lies between is neither."""
+    grade = pl.col("relevance")
+    return qrels.filter((grade >= recipe.source.min_relevance) | (grade == 0))
 
 
 def _positives(ids: pl.Series, qrels: pl.DataFrame) -> pl.DataFrame:
@@ -220,6 +251,7 @@ def _measure(
     queries: pl.DataFrame,
     corpus: pl.DataFrame,
     qrels: pl.DataFrame,
+    excluded: pl.DataFrame,
     vectors: tuple[Vectors, Vectors],
     device: str,
 ) -> dict[str, float | str]:
@@ -229,4 +261,5 @@ def _measure(
     if len(rows) > MEASURED:
         rows = np.sort(np.random.default_rng(0).choice(rows, MEASURED, replace=False))
     part = Collection(queries["query_id"].gather(rows), vectors[0].subset(rows), corpus["doc_id"], vectors[1])
-    return {"queries": f"{len(rows)} {split}", **hit_rates(part, qrels, device=device)}
+    itself = excluded.filter(pl.col("reason") == "query_text")  # where documents are queries too
+    return {"queries": f"{len(rows)} {split}", **hit_rates(part, qrels, itself, device=device)}

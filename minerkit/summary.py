@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from minerkit.details import run_details, score_quantiles
+from minerkit.distributions import histograms, yields
 from minerkit.stats import dataset_stats
 
 __all__ = ["render", "run_stats"]
@@ -33,7 +34,7 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
         .sort("stage", "rows", descending=[False, True])
     )
     return {
-        "input": {"rows": facts["ingest"]["rows"], "pairs": facts["ingest"]["pairs"]},
+        "input": {"rows": facts["ingest"]["rows"], "entries": facts["ingest"]["entries"]},
         "rejected": rejected.rows(named=True),
         "queries": dict(queries["split"].value_counts().sort("split", descending=True).rows()),
         "documents": len(frames["corpus"]),
@@ -46,6 +47,8 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
             for split in queries["split"].unique().sort(descending=True)
         },
         "scores": score_quantiles(frames),
+        "yield": yields(frames, facts["ingest"]),
+        "histograms": histograms(frames),
         "train": dataset_stats(frames["train"], None),
         "dev": dataset_stats(frames["dev"], None),
         **run_details(frames),
@@ -61,7 +64,7 @@ def _of(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame
 def _split(split: str, frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     accounts, negatives = frames["accounts"], frames["negatives"]
     kept = accounts.filter(~pl.col("dropped"))
-    positives = frames["qrels"].filter(pl.col("relevance") > 0).join(kept, on="query_id", how="semi")
+    positives = frames["candidates"].filter(pl.col("relevance") > 0).join(kept, on="query_id", how="semi")
     fills = dict(negatives["fill"].value_counts().rows())
     skipped = (
         frames["judged"]

@@ -55,7 +55,7 @@ def render_details(stats: Mapping[str, Any]) -> RenderableType:
     Returns:
         Something rich can print.
     """
-    texts, splits = stats["texts"], stats["yield"]
+    texts, splits = stats["texts"], stats["rules"]
     parts: list[RenderableType] = []
     for key, title in (("characters", "Length in characters"), ("tokens", "Length in tokens")):
         parts += quantile_table(title, {name: facts.get(key) for name, facts in texts.items()})

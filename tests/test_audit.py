@@ -110,7 +110,7 @@ BREACHES = {
     ),
     "files are as the manifest has them": lambda run: edit(run, "pairs", lambda f: f.head(3)),
     "judged: columns and types": lambda run: edit(run, "judged", lambda f: f.drop("reason")),
-    "every raw pair is kept or rejected": lambda run: edit(run, "qrels", lambda f: f.tail(len(f) - 1)),
+    "every entry is kept or rejected": lambda run: edit(run, "qrels", lambda f: f.tail(len(f) - 1)),
 }
 
 
@@ -140,4 +140,4 @@ def test_a_ratio_that_is_off_is_named(clean_run, tmp_path):
 
 def test_the_manifest_is_read_as_it_is(clean_run):
     manifest = json.loads((clean_run / "manifest.json").read_text())
-    assert manifest["rows"] == {"rows": 250, "pairs": 250}
+    assert manifest["rows"] == {"rows": 250, "entries": 250, "documents": 0}

@@ -144,7 +144,7 @@ def test_every_number_of_the_tables_is_in_stats_json(card, stats):
 def test_the_card_follows_stats_json(stats):
     changed = copy.deepcopy(stats)
     changed["splits"]["train"]["negatives"] = 1_234_567
-    changed["yield"]["train"]["eligible"] = 7_654_321
+    changed["rules"]["train"]["eligible"] = 7_654_321
     changed["scores"]["gap"]["50%"] = 0.98765
     changed["subsets"]["corpus"]["size"] = 424_242
     changed["texts"]["documents"]["characters"]["95%"] = 31_337
@@ -218,7 +218,7 @@ def test_every_format_has_a_card(stats, shape, scores):
 
 def test_a_run_without_dev_rows(stats):
     one = copy.deepcopy(stats)
-    for part in ("queries", "splits", "yield", "per_query"):
+    for part in ("queries", "splits", "rules", "per_query"):
         del one[part]["dev"]
     found = card_markdown(load_recipe("gooaq"), one)
     assert "60 held out" not in found and 'split="dev"' not in found and "dev.parquet" not in found

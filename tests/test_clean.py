@@ -6,17 +6,27 @@ from hypothesis import strategies as st
 from minerkit import schema
 from minerkit.clean import clean, tables
 from minerkit.recipe import Clean
+from minerkit.sources.rows import ENTRIES
 from minerkit.text import normalise
 
 #: Few letters and many blanks: empty, short and repeated texts are frequent.
 CELLS = st.one_of(st.none(), st.text(alphabet="aA ？?\u200b", max_size=4))
 
 
-def raw(*rows: tuple[str | None, str | None]) -> pl.DataFrame:
-    frame = pl.DataFrame(
-        rows, schema={"query": pl.String, "positive": pl.String}, orient="row"
-    ).with_row_index("line", offset=1)
-    return frame.select("query", "positive", pl.format("a.jsonl:{}", "line").alias("source"))
+def raw(*rows: tuple) -> pl.DataFrame:
+    """Entries: query, document, then relevance (1), the query's group and the document's."""
+    whole = [(*row, *(1, None, None)[len(row) - 2 :], f"a.jsonl:{i}") for i, row in enumerate(rows, 1)]
+    return pl.DataFrame(whole, schema=ENTRIES, orient="row")
+
+
+def numbered(*rows: tuple) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Queries and corpus without their groups, and qrels."""
+    queries, corpus, qrels, _ = tables(clean(raw(*rows), Clean())[0])
+    return queries.select("query_id", "text"), corpus.select("doc_id", "text"), qrels
+
+
+def texts(frame: pl.DataFrame) -> list[tuple]:
+    return frame.select("query", "document", "source").rows()
 
 
 def reasons(frame: pl.DataFrame, **rules) -> list[tuple[str, str]]:
@@ -26,7 +36,7 @@ def reasons(frame: pl.DataFrame, **rules) -> list[tuple[str, str]]:
 
 def test_good_pairs_are_kept_trimmed_and_in_order():
     kept, rejected = clean(raw((" q2 ", "b\n"), ("q1", "Ａ  b")), Clean())
-    assert kept.rows() == [("q2", "b", "a.jsonl:1"), ("q1", "Ａ  b", "a.jsonl:2")]
+    assert texts(kept) == [("q2", "b", "a.jsonl:1"), ("q1", "Ａ  b", "a.jsonl:2")]
     assert rejected.is_empty()
 
 
@@ -83,25 +93,25 @@ def test_every_row_is_kept_or_rejected_and_never_both(rows, least):
     kept, rejected = clean(frame, Clean(min_chars=least))
     assert kept["source"].to_list() == sorted(kept["source"], key=frame["source"].to_list().index)
     assert sorted([*kept["source"], *rejected["source"]]) == sorted(frame["source"])
-    given_texts = {place: [text for text in texts if text] for *texts, place in frame.rows()}
+    given_texts = {place: [text for text in pair if text] for *pair, place in texts(frame)}
     for place, shown in rejected.select("source", "text").rows():
         blank = [text for text in given_texts[place] if not normalise(text)]
         told = [text.strip() for text in given_texts[place] if text not in blank]
         assert shown == " | ".join(told)
-    for *texts, place in kept.rows():
-        assert texts == [text.strip() for text in given_texts[place]]
+    for *pair, place in texts(kept):
+        assert pair == [text.strip() for text in given_texts[place]]
 
 
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=12))
 def test_a_kept_pair_is_not_empty_not_the_query_and_not_a_repeat(rows):
     kept, _ = clean(raw(*rows), Clean())
-    pairs = [(normalise(query), normalise(positive)) for query, positive, _ in kept.rows()]
+    pairs = [(normalise(query), normalise(positive)) for query, positive, _ in texts(kept)]
     assert all(query and positive and query != positive for query, positive in pairs)
     assert len(set(pairs)) == len(pairs)
 
 
 def test_ids_are_given_in_the_order_of_appearance():
-    queries, corpus, qrels = tables(raw(("b", "y"), ("a", "x"), ("c", "y")))
+    queries, corpus, qrels = numbered(("b", "y"), ("a", "x"), ("c", "y"))
     assert queries.rows() == [("q0000001", "b"), ("q0000002", "a"), ("q0000003", "c")]
     assert corpus.rows() == [("d0000001", "y"), ("d0000002", "x")]
     assert qrels.rows() == [
@@ -112,7 +122,7 @@ def test_ids_are_given_in_the_order_of_appearance():
 
 
 def test_the_first_spelling_of_a_text_is_kept():
-    queries, corpus, qrels = tables(raw(("Ｑ one", "P  x"), ("Q one", "other"), ("q one", "P x")))
+    queries, corpus, qrels = numbered(("Ｑ one", "P  x"), ("Q one", "other"), ("q one", "P x"))
     assert queries["text"].to_list() == ["Ｑ one", "q one"]
     assert corpus["text"].to_list() == ["P  x", "other"]
     assert qrels.select("query_id", "doc_id").rows() == [
@@ -123,12 +133,12 @@ def test_the_first_spelling_of_a_text_is_kept():
 
 
 def test_a_query_may_have_several_positives():
-    _, _, qrels = tables(raw(("q", "a"), ("q", "b"), ("q", "c")))
+    _, _, qrels = numbered(("q", "a"), ("q", "b"), ("q", "c"))
     assert qrels.group_by("query_id").len().rows() == [("q0000001", 3)]
 
 
 def test_a_text_may_be_a_query_and_a_document():
-    queries, corpus, _ = tables(raw(("a", "b"), ("b", "a")))
+    queries, corpus, _ = numbered(("a", "b"), ("b", "a"))
     assert queries["text"].to_list() == ["a", "b"]
     assert corpus["text"].to_list() == ["b", "a"]
 
@@ -136,12 +146,79 @@ def test_a_text_may_be_a_query_and_a_document():
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=12))
 def test_tables_hold_every_pair_once_with_unique_ids_and_texts(rows):
     pairs, _ = clean(raw(*rows), Clean())
-    queries, corpus, qrels = tables(pairs)
+    queries, corpus, qrels = numbered(*rows)
     for frame, name in ((queries, "query_id"), (corpus, "doc_id")):
         assert frame[name].is_unique().all()
         assert frame[name].is_sorted()
         assert len({normalise(text) for text in frame["text"]}) == len(frame)
     query, document = dict(queries.rows()), dict(corpus.rows())
     told = [(normalise(query[q]), normalise(document[d])) for q, d, _ in qrels.rows()]
-    assert told == [(normalise(q), normalise(d)) for q, d, _ in pairs.rows()]
+    assert told == [(normalise(q), normalise(d)) for q, d, _ in texts(pairs)]
     assert qrels.schema["relevance"] == pl.Int32
+
+
+def test_a_document_without_a_query_is_kept_once():
+    frame = raw(("q", "a"), (None, "b", None), (None, "ｂ", None), (None, "a", None), (None, " ", None))
+    kept, rejected = clean(frame, Clean())
+    assert kept["document"].to_list() == ["a", "b", "a"]
+    assert rejected.select("source", "reason").rows() == [
+        ("a.jsonl:3", "duplicate document"),
+        ("a.jsonl:5", "empty document"),
+    ]
+    queries, corpus, qrels = numbered(("q", "a"), (None, "b", None), (None, "a", None))
+    assert corpus["text"].to_list() == ["a", "b"]
+    assert (len(queries), len(qrels)) == (1, 1)
+
+
+def test_the_higher_of_two_grades_is_kept_wherever_it_stands():
+    frame = raw(("q", "a", 0), ("q", "b", 1), ("q", "a", 2), ("q", "a", 1))
+    kept, rejected = clean(frame, Clean())
+    assert kept.select("document", "relevance").rows() == [("b", 1), ("a", 2)]
+    assert rejected["source"].to_list() == ["a.jsonl:1", "a.jsonl:4"]
+
+
+def test_a_query_without_a_document_graded_high_enough_is_rejected_with_all_its_grades():
+    frame = raw(("q", "a", 1), ("q", "b", 0), ("p", "a", 2), ("p", "b", 1))
+    kept, rejected = clean(frame, Clean(), min_relevance=2)
+    assert kept["query"].to_list() == ["p", "p"]
+    assert rejected["reason"].to_list() == ["no positive for this query"] * 2
+    assert tables(kept).qrels["relevance"].to_list() == [2, 1]
+
+
+def test_texts_carry_their_first_group_and_are_known_by_all():
+    frame = raw(("q", "a", 1, "g1", "h1"), ("q", "b", 1, "g2", "h2"), ("p", "a", 1, None, "h3"))
+    queries, corpus, _, groups = tables(clean(frame, Clean())[0])
+    assert queries["group"].to_list() == ["g1", None]
+    assert corpus["group"].to_list() == ["h1", "h2"]
+    assert set(groups.rows()) == {
+        ("q0000001", "g1"), ("q0000001", "g2"), ("d0000001", "h1"), ("d0000001", "h3"), ("d0000002", "h2"),
+    }  # fmt: skip
+
+
+def test_a_query_of_function_words_is_rejected_where_the_recipe_says_so():
+    frame = raw(("What does the text say?", "a"), ("What does the rotor say?", "b"))
+    assert reasons(frame) == []
+    found = reasons(frame, max_function_words=0.99)
+    assert found == [("a.jsonl:1", "query without content of its own")]
+
+
+@given(
+    st.lists(
+        st.tuples(CELLS, CELLS, st.one_of(st.none(), st.integers(0, 3))).map(
+            lambda row: (None, row[1], None) if row[2] is None else row
+        ),
+        max_size=12,
+    ),
+    st.integers(1, 3),
+)
+def test_every_entry_is_a_judgement_a_document_or_rejected(rows, threshold):
+    frame = raw(*rows)
+    kept, rejected = clean(frame, Clean(), threshold)
+    assert sorted([*kept["source"], *rejected["source"]]) == sorted(frame["source"])
+    queries, corpus, qrels, _ = tables(kept)
+    assert len(qrels) == kept["relevance"].count()
+    assert qrels.select("query_id", "doc_id").is_unique().all()
+    best = qrels.group_by("query_id").agg(pl.col("relevance").max())
+    assert len(best) == len(queries)
+    assert (best["relevance"] >= threshold).all()
+    assert len(corpus) == kept["document_key"].n_unique()

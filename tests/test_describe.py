@@ -47,7 +47,7 @@ def test_every_number_of_the_tables_is_in_stats_json(mined_sample, stats):
 
     collect({**stats, "train": None, "dev": None, "subsets": None})
     shares = [1 - split["positive_share"] for split in stats["splits"].values()]
-    for found in stats["yield"].values():
+    for found in stats["rules"].values():
         parts = [*found["refused"].values(), found["eligible"]]
         shares += [part / found["candidates"] for part in parts]
     known = {

@@ -22,7 +22,7 @@ def stats(run):
 def test_candidates_by_rule_add_up(stats, run):
     split_of = dict(run.read("queries.parquet").select("query_id", "split").rows())
     judged = run.read("judged.parquet").rows(named=True)
-    for split, found in stats["yield"].items():
+    for split, found in stats["rules"].items():
         mine = [row["reason"] for row in judged if split_of[row["query_id"]] == split]
         assert found["candidates"] == len(mine) == found["eligible"] + sum(found["refused"].values())
         assert found["refused"] == {reason: mine.count(reason) for reason in set(mine) - {None}}
@@ -102,4 +102,13 @@ def test_a_dropped_query_has_no_documents_to_count():
 def test_a_run_without_dev_has_one_split():
     queries = frames()["queries"].with_columns(split=pl.lit("train"))
     found = run_details(frames(queries=queries))
-    assert list(found["yield"]) == list(found["per_query"]) == ["train"]
+    assert list(found["rules"]) == list(found["per_query"]) == ["train"]
+
+
+def test_what_is_told_twice_is_the_same(stats):
+    histograms, found = stats["histograms"], stats["scores"]
+    assert histograms["gaps"]["median"]["queries"] == found["gap"]["50%"]
+    for name in ("positives", "negatives"):
+        assert histograms["scores"]["median"][name] == found[name]["50%"]
+    assert stats["yield"]["candidates"] == sum(split["candidates"] for split in stats["rules"].values())
+    assert stats["yield"]["queries"] == stats["subsets"]["queries"]["size"]

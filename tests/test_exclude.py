@@ -90,3 +90,21 @@ def test_nothing_to_exclude_has_the_same_columns():
     found = exclusions(QUERIES, texts("doc_id", d="Frozen water"), judged(("q2", "d")), NO_LINKS)
     assert found.is_empty()
     assert found.schema == {"query_id": pl.String, "doc_id": pl.String, "reason": pl.String}
+
+
+def test_a_document_with_a_grade_below_the_threshold_is_partly_relevant():
+    qrels = judged(("q1", "a", 2), ("q1", "c", 1), ("q1", "d", 0))
+    found = exclusions(QUERIES, CORPUS, qrels, NO_LINKS, min_relevance=2)
+    assert ("q1", "c", "partly_relevant") in found.rows()
+    assert "d" not in found.filter(pl.col("query_id") == "q1")["doc_id"].to_list()
+
+
+def test_documents_of_the_querys_own_group_are_shut_out_where_groups_are_given():
+    groups = pl.DataFrame(
+        [("q1", "g"), ("a", "g"), ("c", "g"), ("d", "h"), ("q2", "h")], schema=["id", "group"], orient="row"
+    )
+    qrels = judged(("q1", "a"), ("q2", "d"))
+    found = exclusions(QUERIES, CORPUS, qrels, NO_LINKS, groups)
+    assert ("q1", "c", "same_group") in found.rows()
+    assert found.filter(pl.col("reason") == "same_group")["query_id"].unique().to_list() == ["q1"]
+    assert found.join(qrels, on=["query_id", "doc_id"], how="semi").is_empty()

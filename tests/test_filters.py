@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.filters import filter_false_negatives, thresholds, window
+from minerkit.filters import filter_false_negatives, round_trip, thresholds, window
 from minerkit.recipe import Mine
 
 NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
@@ -99,3 +99,22 @@ def test_thresholds_are_the_same_for_arrays_and_expressions(pos, margin):
     for name, expression in thresholds(pl.col("pos"), rules).items():
         assert frame.select(expression).item() == pytest.approx(float(arrays[name][0]), abs=2e-9)
     assert arrays["relative_margin"][0] <= pos + 1e-9
+
+
+def test_what_is_judged_irrelevant_needs_no_margin_but_is_excluded_by_text():
+    frame = ONE.with_columns(
+        source=pl.when(pl.col("doc_id").is_in(["a", "b"])).then(pl.lit("judged")).otherwise(pl.lit("dense"))
+    )
+    excluded = pl.DataFrame([("q", "b", "positive_text")], schema=NOTHING.schema, orient="row")
+    found = reasons(frame, excluded, relative_margin=0.05, negatives=1, range_max=1)
+    assert found == {"a": None, "b": "positive_text", "c": "rank_range", "d": "rank_range"}
+
+
+def test_round_trip_finds_queries_none_of_whose_positives_is_near_the_top():
+    frame = candidates(
+        ("q1", "a", 1, 5, 0.8), ("q1", "b", 1, 2, 0.9), ("q2", "a", 1, 3, 0.8), ("q3", "a", 1, None, 0.1),
+        ("q3", "b", 0, 1, 0.9),
+    )  # fmt: skip
+    assert sorted(round_trip(frame, 2)["query_id"]) == ["q2", "q3"]
+    assert sorted(round_trip(frame, 3)["query_id"]) == ["q3"]
+    assert round_trip(frame, None).is_empty()

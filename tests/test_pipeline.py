@@ -273,7 +273,7 @@ def test_fewer_documents_than_negatives_is_one_clear_line(tmp_path):
 def test_nothing_usable_is_one_clear_line(tmp_path):
     file = tmp_path / "empty.jsonl"
     file.write_text('{"query": "a question", "positive": ""}\n' * 3)
-    with pytest.raises(SourceError, match="none of 3 rows is usable \\(3 empty positive\\)"):
+    with pytest.raises(SourceError, match="no query has a positive, in 3 rows \\(3 empty positive\\)"):
         pipeline.mine(recipe_for(file), tmp_path / "run", "cpu")
 
 
@@ -346,3 +346,107 @@ def test_squad_agrees_with_brute_force(real_data, minilm, tmp_path):
     from tests.brute_force import disagreements
 
     assert disagreements(run, spec, np.random.default_rng(0), 2000) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "positives", "documents"),
+    [
+        ("semiconductor-zh", 343, 285, 227),
+        ("product-captions", 859, 1950, 849),
+        ("ai-ir", 497, 489, 459),
+    ],
+)
+def test_every_sample_is_mined_clean_and_pinned(name, rows, positives, documents, tmp_path):
+    run = pipeline.mine(load_recipe(name, sample=True), tmp_path / name, "cpu")
+    assert pipeline.audit_run(run.folder) == []
+    account = pipeline.ingest_account(run, load_recipe(name, sample=True))
+    assert (account["rows"], account["positives"], account["documents"]) == (rows, positives, documents)
+    train = run.read("train.parquet")
+    if name == "semiconductor-zh":
+        assert train.schema == {"question": pl.String, "passage": pl.String, "label": pl.Int64}
+        assert (len(train), train["label"].sum()) == (890, 178)
+        useless = run.read("rejected.parquet").filter(pl.col("reason").str.contains("content of its own"))
+        assert len(useless) == 10
+    if name == "product-captions":
+        assert train.schema["label"] == pl.Float32
+        assert round(train["label"].mean(), 3) == 0.23
+
+
+def test_judged_negatives_are_used_and_marked_and_a_low_grade_is_neither(tmp_path):
+    things = ["rotor", "stator", "bearing", "flange", "gasket", "piston", "valve", "spring", "lever", "rivet"]
+    grades = {
+        "the {} sits in box four": 2,
+        "a drawing of the {} hangs there": 0,
+        "the {} was moved lately": 1,
+    }
+    rows = [
+        {"q": f"where is the {thing}", "d": text.format(thing), "r": grade}
+        for text, grade in grades.items()
+        for thing in things
+    ]
+    file = tmp_path / "judged.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"path": str(file), "query": "q", "positive": "d", "relevance": "r", "min_relevance": 2}
+    spec = recipe_for(file, source=source, mine={"negatives": 1})
+    run = pipeline.mine(spec, tmp_path / "run", "cpu")
+    assert pipeline.audit_run(run.folder) == []
+    counts = run.read("qrels.parquet")["relevance"].value_counts().sort("relevance").rows()
+    assert counts == [(0, 10), (1, 10), (2, 10)]
+    assert len(run.read("pairs.parquet")) == 10
+    negatives = run.read("negatives.parquet").join(run.read("corpus.parquet"), on="doc_id")
+    assert set(negatives["source"]) == {"judged"}
+    assert negatives["text"].str.contains("drawing").all()
+
+
+def test_captions_of_one_item_are_never_each_others_negatives(tmp_path):
+    file = tmp_path / "captions.csv"
+    rows = [f"{i},thing {i} seen from side {s}\n" for i in range(12) for s in range(3)]
+    file.write_text("item,text\n" + "".join(rows))
+    spec = recipe_for(
+        file,
+        source={"path": str(file), "format": "captions", "group": "item", "pairing": "first"},
+        clean={"near_duplicate": None},
+        split={"dev_queries": 3, "by": "group"},
+        mine={"negatives": 3, "relative_margin": 0},
+    )
+    run = pipeline.mine(spec, tmp_path / "run", "cpu")
+    assert pipeline.audit_run(run.folder) == []
+    documents, queries = run.read("corpus.parquet"), run.read("queries.parquet")
+    met = run.read("negatives.parquet").join(documents, on="doc_id").join(queries, on="query_id")
+    assert (met["group"] != met["group_right"]).all()
+
+
+def test_a_question_that_does_not_find_its_own_positive_is_dropped_by_the_round_trip(sample_pairs, tmp_path):
+    pairs = sample_pairs.head(120)
+    swapped = pairs.with_columns(
+        positive=pl.when(pl.int_range(pl.len()) < 2).then(pl.col("positive").reverse()).otherwise("positive")
+    )
+    swapped.write_parquet(tmp_path / "p.parquet")
+    spec = recipe_for(tmp_path / "p.parquet", mine={"negatives": 2, "round_trip": 20})
+    run = pipeline.mine(spec, tmp_path / "run", "cpu")
+    assert pipeline.audit_run(run.folder) == []
+    lost = run.read("rejected.parquet").filter(pl.col("reason").str.contains("first 20 documents"))
+    assert pairs["query"][0] in lost["text"].to_list()
+    assert len(lost) < 30
+    assert not run.read("train.parquet")["query"].is_in(lost["text"].implode()).any()
+
+
+def test_documents_of_the_other_side_are_mined_only_where_the_recipe_says_so(sample_pairs, tmp_path):
+    sample_pairs.head(150).write_parquet(tmp_path / "p.parquet")
+    crossing = {}
+    for shared in (False, True):
+        spec = recipe_for(
+            tmp_path / "p.parquet",
+            split={"dev_queries": 30, "shared_documents": shared},
+            mine={"negatives": 3},
+        )
+        run = pipeline.mine(spec, tmp_path / f"run-{shared}", "cpu")
+        assert pipeline.audit_run(run.folder) == []
+        sides = run.read(".stages/documents.parquet").rename({"split": "side"})
+        found = (
+            run.read("negatives.parquet")
+            .join(sides, on="doc_id")
+            .join(run.read("queries.parquet"), on="query_id")
+        )
+        crossing[shared] = int((found["side"] != found["split"]).sum())
+    assert crossing[False] == 0 < crossing[True]

@@ -475,7 +475,7 @@ def test_gooaq_sample_has_the_keys_of_the_raw_file():
 
 def test_gooaq_sample_gives_at_least_400_pairs():
     recipe = load_recipe("gooaq", sample=True)
-    kept = [clean(batch.pairs, recipe.clean)[0] for batch in read(recipe.source)]
+    kept = [clean(batch.entries, recipe.clean)[0] for batch in read(recipe.source)]
     assert sum(map(len, kept)) >= 400
 
 

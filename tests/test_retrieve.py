@@ -88,5 +88,39 @@ def test_hit_rates_count_the_first_positive():
     qrels = pl.DataFrame(
         {"query_id": ["q0", "q1", "q1"], "doc_id": ["d0", "d5", "d3"], "relevance": [1, 1, 1]}
     )
-    rates = hit_rates(collection, qrels, depth=8)
+    rates = hit_rates(collection, qrels, qrels.clear(), depth=8)
     assert rates == {"accuracy@1": 0.5, "accuracy@10": 1.0, "accuracy@8": 1.0, "mrr@10": 0.75}
+
+
+def test_documents_judged_irrelevant_are_candidates_wherever_they_rank():
+    collection, qrels, scores = world(7, 6, 40)
+    positives = set(qrels.select("query_id", "doc_id").rows())
+    last = [f"d{np.argmin(scores[row]):03}" for row in range(6)]
+    first = [
+        next(f"d{d:03}" for d in np.argsort(-scores[row]) if (f"q{row:03}", f"d{d:03}") not in positives)
+        for row in range(6)
+    ]
+    rows = [(f"q{row:03}", doc, 0) for row in range(6) for doc in (last[row], first[row])]
+    rows = [row for row in rows if row[:2] not in positives]
+    judged = pl.concat([qrels, pl.DataFrame(rows, schema=qrels.schema, orient="row")])
+    found = retrieve(collection, judged, NOTHING, Mine.model_validate({"keep": 3}), np.full(6, 1))
+    marked = found.filter(pl.col("source") == "judged")
+    assert set(marked.select("query_id", "doc_id").rows()) == {row[:2] for row in rows}
+    assert marked.filter(pl.col("doc_id").is_in(first))["rank"].drop_nulls().to_list().count(1) == 6
+    assert found.select("query_id", "doc_id").is_unique().all()
+    for query, doc, score in marked.select("query_id", "doc_id", "score").rows():
+        assert abs(score - scores[int(query[1:]), int(doc[1:])]) < 1e-6
+    plain = retrieve(
+        collection, judged, NOTHING, Mine.model_validate({"keep": 3, "judged": False}), np.full(6, 1)
+    )
+    assert set(plain["source"]) == {"dense"}
+
+
+def test_hit_rates_leave_out_what_a_query_is_not_to_find():
+    collection, qrels, _ = world(3, 6, 40)
+    positives = set(qrels.select("query_id", "doc_id").rows())
+    others = [(f"q{q:03}", f"d{d:03}") for q in range(6) for d in range(40)]
+    without = pl.DataFrame(
+        [pair for pair in others if pair not in positives], schema=["query_id", "doc_id"], orient="row"
+    )
+    assert hit_rates(collection, qrels, without, depth=3)["accuracy@1"] == 1.0

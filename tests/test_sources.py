@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit import json_rows, readers
-from minerkit import rows as raw_rows
 from minerkit.errors import SourceError
 from minerkit.recipe import Source
-from minerkit.sources import dataset, fingerprint, input_files, read
+from minerkit.sources import dataset, fingerprint, json_tables, read, rows, tables
+from minerkit.sources import pairs as pair_rows
+from minerkit.sources.files import table_files
 
 ROWS = [
     ("why is the sky blue?", "Air scatters blue light most."),
@@ -31,6 +31,7 @@ ROWS = [
     ("last", "one"),
 ]
 QUERY, POSITIVE = "question", "answer"
+KEPT = ["query", "document", "source"]
 
 
 def json_lines(rows=ROWS) -> bytes:
@@ -91,7 +92,7 @@ def pairs(source: Source) -> list[tuple]:
     """All pairs as (query, positive, place); no row may be rejected."""
     batches = list(read(source))
     assert [batch.rejected.rows() for batch in batches if len(batch.rejected)] == []
-    return [row for batch in batches for row in batch.pairs.rows()]
+    return [row for batch in batches for row in batch.entries.select(KEPT).rows()]
 
 
 def both(source: Source) -> tuple[list[tuple], list[tuple]]:
@@ -99,7 +100,7 @@ def both(source: Source) -> tuple[list[tuple], list[tuple]]:
     batches = list(read(source.model_copy(update={"max_bad": 1.0})))
     rejected = pl.concat([batch.rejected for batch in batches])
     assert set(rejected["stage"]) <= {"read"}
-    rows = [row for batch in batches for row in batch.pairs.rows()]
+    rows = [row for batch in batches for row in batch.entries.select(KEPT).rows()]
     return rows, rejected.select("source", "reason").rows()
 
 
@@ -227,8 +228,8 @@ def test_one_cut_line_in_a_thousand_is_rejected_with_its_place_and_the_run_goes_
     file = put(tmp_path, "a.jsonl", b"".join(lines))
     batches = list(read(spec(file)))
     assert [batch.rows for batch in batches] == [1000]
-    assert len(batches[0].pairs) == 999
-    assert batches[0].pairs.row(499) == ("q500", "p500", "a.jsonl:501")
+    assert len(batches[0].entries) == 999
+    assert batches[0].entries.select(KEPT).row(499) == ("q500", "p500", "a.jsonl:501")
     (rejected,) = batches[0].rejected.rows(named=True)
     assert rejected["source"] == "a.jsonl:500"
     assert rejected["reason"].startswith("not JSON: ")
@@ -246,7 +247,7 @@ def test_one_cut_line_in_three_is_too_many(tmp_path):
 def test_max_bad_is_the_share_that_is_allowed(tmp_path):
     file = put(tmp_path, "a.jsonl", json_lines(ROWS[:3]) + b"cut\n")
     assert "source.max_bad=0.24" in fault(spec(file, max_bad=0.24))
-    assert sum(len(batch.pairs) for batch in read(spec(file, max_bad=0.25))) == 3
+    assert sum(len(batch.entries) for batch in read(spec(file, max_bad=0.25))) == 3
 
 
 @pytest.mark.parametrize(
@@ -477,15 +478,16 @@ RECORDS = st.fixed_dictionaries({}, optional={QUERY: CELLS, POSITIVE: CELLS, "ot
 
 def compare(lines: list[bytes]) -> None:
     source, file = spec("a.jsonl"), Path("a.jsonl")
-    fast = json_rows._fast_lines(file, lines, 4, source)
+    fast = pair_rows._fast(file, lines, 4, source)
     if fast is None:
         return
     places = (f"a.jsonl:{number}" for number in range(5, 5 + len(lines)))
-    careful = raw_rows.checked(zip(places, map(json_rows._parsed, lines), strict=True), source)
+    records = zip(places, map(json_tables.parsed, lines), strict=True)
+    careful = rows.sorted_rows(records, pair_rows._sorter(source))
     assert careful.rejected.is_empty()
     assert fast.rows == careful.rows
-    assert fast.pairs.rows() == careful.pairs.rows()
-    assert fast.pairs.schema == careful.pairs.schema
+    assert fast.entries.rows() == careful.entries.rows()
+    assert fast.entries.schema == careful.entries.schema
     assert fast.rejected.schema == careful.rejected.schema
 
 
@@ -510,25 +512,25 @@ def test_the_fast_and_the_careful_way_agree_on_damaged_lines(record, data):
 
 
 def test_plain_lines_go_the_fast_way(tmp_path):
-    found = json_rows._fast_lines(Path("a.jsonl"), json_lines(ROWS[:7]).splitlines(True), 0, spec("a.jsonl"))
-    assert [row[:2] for row in found.pairs.rows()] == ROWS[:7]
+    found = pair_rows._fast(Path("a.jsonl"), json_lines(ROWS[:7]).splitlines(True), 0, spec("a.jsonl"))
+    assert [row[:2] for row in found.entries.rows()] == ROWS[:7]
 
 
 def test_batches_do_not_change_places_or_limits(tmp_path, monkeypatch):
-    rows = [(f"q{i}", f"p{i}") for i in range(50)]
-    monkeypatch.setattr(json_rows, "BATCH_BYTES", 100)
-    for module in (raw_rows, readers):
+    written = [(f"q{i}", f"p{i}") for i in range(50)]
+    monkeypatch.setattr(json_tables, "BATCH_BYTES", 100)
+    for module in (rows, tables):
         monkeypatch.setattr(module, "BATCH_ROWS", 3)
     for extension, (write, place) in WRITERS.items():
-        file = put(tmp_path, f"a.{extension}", write(rows))
-        expected = [(q, p, f"{file.name}{place(i)}") for i, (q, p) in enumerate(rows)]
+        file = put(tmp_path, f"a.{extension}", write(written))
+        expected = [(q, p, f"{file.name}{place(i)}") for i, (q, p) in enumerate(written)]
         assert len(list(read(spec(file)))) > 5
         assert pairs(spec(file)) == expected
         assert pairs(spec(file, limit=20)) == expected[:20]
 
 
 def test_careful_batches_continue_the_numbering(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_rows, "BATCH_BYTES", 100)
+    monkeypatch.setattr(json_tables, "BATCH_BYTES", 100)
     file = put(tmp_path, "a.jsonl", json_lines([(f"q{i}", [f"p{i}"]) for i in range(20)]))
     assert pairs(spec(file)) == [(f"q{i}", f"p{i}", f"a.jsonl:{i + 1}") for i in range(20)]
 
@@ -554,7 +556,7 @@ def test_a_glob_stands_for_the_files_that_match(tmp_path):
 
 def test_a_file_whose_name_looks_like_a_glob_is_read(tmp_path):
     file = put(tmp_path, "a[1].jsonl", json_lines(ROWS[:1]))
-    assert input_files(spec(file)) == [file]
+    assert table_files(spec(file).path) == [file]
 
 
 def test_limit_counts_over_all_files(tmp_path):
@@ -572,7 +574,9 @@ def test_a_missing_file_is_one_clear_line(tmp_path):
 
 def test_a_folder_without_readable_files_is_one_clear_line(tmp_path):
     put(tmp_path, "a.txt", "text")
-    assert fault(spec(tmp_path)) == f"no readable file in {tmp_path} (source.path, --input)"
+    message = fault(spec(tmp_path))
+    assert message.startswith(f"no readable file in {tmp_path} (source.path, --input)")
+    assert message.endswith("reports are read with source.format=documents")
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.gz", "a", "a.jsonl.bz2", "jsonl"])
@@ -677,7 +681,9 @@ def test_squad_nesting_is_flattened(tmp_path):
     }
     file = tmp_path / "squad.json"
     file.write_text(json.dumps({"version": "1.1", "data": [{"title": "T", "paragraphs": [paragraph]}]}))
-    found = [b.pairs for b in read(Source(path=str(file), query="question", positive="context"))]
+    found = [
+        b.entries.select(KEPT) for b in read(Source(path=str(file), query="question", positive="context"))
+    ]
     expected = [("Was?", "Ein Absatz.", "squad.json[0]"), ("Wo?", "Ein Absatz.", "squad.json[1]")]
     assert pl.concat(found).rows() == expected
 
@@ -686,7 +692,7 @@ def test_a_table_without_header_gets_its_column_names_from_the_recipe(tmp_path):
     file = tmp_path / "plain.tsv"
     file.write_text("to title\tabstract one\ttitle one\nto title\tabstract two\ttitle two\n")
     source = Source(path=str(file), columns=["task", "abstract", "title"], query="title", positive="abstract")
-    rows = pl.concat([b.pairs for b in read(source)]).rows()
+    rows = pl.concat([b.entries.select(KEPT) for b in read(source)]).rows()
     assert rows == [
         ("title one", "abstract one", "plain.tsv:1"),
         ("title two", "abstract two", "plain.tsv:2"),
@@ -702,5 +708,5 @@ def test_blank_lines_are_no_rows(tmp_path):
 
 def test_a_column_may_be_absent_from_the_first_object(tmp_path):
     file = put(tmp_path, "a.jsonl", b'{"question": "a"}\n{"question": "b", "answer": "c"}\n')
-    rows = pl.concat([batch.pairs for batch in read(spec(file))]).rows()
+    rows = pl.concat([batch.entries.select(KEPT) for batch in read(spec(file))]).rows()
     assert rows == [("a", None, "a.jsonl:1"), ("b", "c", "a.jsonl:2")]

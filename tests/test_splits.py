@@ -11,9 +11,12 @@ from minerkit import near_duplicates
 from minerkit.clean import clean, tables
 from minerkit.errors import SourceError
 from minerkit.recipe import Clean, Split
+from minerkit.sources.rows import Entry, entries
 from minerkit.splits import assign, linked_texts
 from minerkit.text import jaccard, match_key
 
+NO_LINKS = pl.DataFrame(schema={"left": pl.String, "right": pl.String})
+NO_GROUPS = pl.DataFrame(schema={"id": pl.String, "group": pl.String})
 LONG = "hard boiled eggs keep for about a week in the refrigerator, peeled or not, and longer when frozen"
 #: Spelling variants and near-duplicates in both roles, and plain ones.
 TEXTS = [
@@ -32,9 +35,9 @@ def small_tables() -> Iterator[None]:
 
 
 def collection(rows: list[tuple[str, str]]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    frame = pl.DataFrame(rows, schema={"query": pl.String, "positive": pl.String}, orient="row")
-    pairs, _ = clean(frame.with_columns(source=pl.lit("x")), Clean())
-    return tables(pairs)
+    found = [Entry(query, document, 1, None, None, "x") for query, document in rows]
+    queries, corpus, qrels, _ = tables(clean(entries(found), Clean())[0])
+    return queries, corpus, qrels
 
 
 def distinct(count: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -47,7 +50,7 @@ def split(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     queries, corpus, qrels = found
     links = linked_texts(queries, corpus, 0.9)
-    return assign(queries, corpus, qrels, links, Split(dev_queries=dev, seed=seed))
+    return assign(queries, corpus, qrels, links, NO_GROUPS, Split(dev_queries=dev, seed=seed))
 
 
 def held(queries: pl.DataFrame) -> list[str]:
@@ -163,3 +166,67 @@ def test_without_a_threshold_nothing_is_linked():
     links = linked_texts(queries, corpus, None)
     assert links.is_empty()
     assert links.schema == {"left": pl.String, "right": pl.String}
+
+
+def grouped(rows: list[tuple], dev: int, seed: int = 12) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Split (query, document, group) rows by group; without a query, the document is only there."""
+    found = [Entry(q, d, None if q is None else 1, None if q is None else g, g, "x") for q, d, g in rows]
+    queries, corpus, qrels, groups = tables(clean(entries(found), Clean())[0])
+    links = linked_texts(queries, corpus, 0.9)
+    chosen = Split(dev_queries=dev, seed=seed, by="group")
+    return (*assign(queries, corpus, qrels, links, groups, chosen), groups)
+
+
+def test_a_group_is_held_out_whole_with_its_unjudged_documents():
+    rows = [(f"question {g} {i}", f"answer {g} {i}", f"g{g}") for g in range(5) for i in range(3)]
+    rows += [(None, f"loose text {g}", f"g{g}") for g in range(5)]
+    queries, corpus, _ = grouped(rows, dev=6)
+    for frame in (queries, corpus):
+        sides = frame.group_by("group").agg(pl.col("split").n_unique())
+        assert sides["split"].to_list() == [1] * 5
+    assert len(held(queries)) == 6
+    assert len(corpus.filter(pl.col("split") == "dev")) == 8
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from([*TEXTS, None]), st.sampled_from(TEXTS), st.sampled_from("abcdefgh")),
+        min_size=6,
+        max_size=16,
+    ),
+    dev=st.integers(1, 4),
+    seed=st.integers(0, 3),
+)
+def test_nothing_of_a_dev_group_is_in_train(rows, dev, seed):
+    try:
+        queries, corpus, groups = grouped(rows, dev, seed)
+    except SourceError:
+        return
+    sides = pl.concat(
+        [
+            queries.select("split", id="query_id", text="text"),
+            corpus.select("split", id="doc_id", text="text"),
+        ]
+    )
+    member = groups.join(sides, on="id")
+    assert (
+        member.group_by("group").agg(pl.col("split").n_unique())["split"].to_list()
+        == [1] * member["group"].n_unique()
+    )
+    keys = sides.with_columns(key=match_key(pl.col("text")))
+    assert (keys.group_by("key").agg(pl.col("split").n_unique())["split"] == 1).all()
+
+
+def test_groups_that_are_not_there_cannot_be_held_out():
+    queries, corpus, qrels = distinct(10)
+    with pytest.raises(SourceError, match=r"source\.group"):
+        assign(queries, corpus, qrels, NO_LINKS, NO_GROUPS, Split(dev_queries=2, by="group"))
+
+
+def test_documents_of_no_query_are_dealt_out_in_the_proportion_of_the_queries():
+    found = [Entry(f"question {i}", f"answer {i}", 1, None, None, "x") for i in range(50)]
+    found += [Entry(None, f"loose text number {i}", None, None, None, "x") for i in range(1000)]
+    queries, corpus, qrels, groups = tables(clean(entries(found), Clean())[0])
+    _, documents = assign(queries, corpus, qrels, NO_LINKS, groups, Split(dev_queries=10))
+    dev = documents.filter(pl.col("text").str.starts_with("loose") & (pl.col("split") == "dev"))
+    assert 150 < len(dev) < 250

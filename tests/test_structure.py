@@ -10,14 +10,14 @@ ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
     {"errors"},
-    {"schema", "text", "files", "recipe", "words", "progress", "sentences", "variants"},
-    {"rows"},
-    {"json_rows"},
-    {"recipes", "near_duplicates", "cache", "stats", "losses", "tokens", "filters", "readers", "documents"}
-    | {"furniture", "terminal"},
-    {"sources", "clean", "splits", "exclude", "encoders", "search", "passages", "profile", "card_tables"},
-    {"samplers", "formats", "artefacts", "audit", "details"},
-    {"retrieve", "manifest", "summary", "card_parts"},
+    {"schema", "files", "recipe", "words", "progress", "sentences", "variants"},
+    {"text"},
+    {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
+    {"answers", "questions", "reissues", "losses", "tokens", "terminal"},
+    {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"}
+    | {"profile", "card_tables"},
+    {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"},
+    {"retrieve", "manifest", "report", "summary", "card_parts"},
     {"card"},
     {"describe"},
     {"stages"},
@@ -26,7 +26,6 @@ LAYERS = [
 ]  # fmt: skip
 #: Modules that read or write files.
 FILE_OWNERS = {
-    "readers",
     "sources",
     "cache",
     "artefacts",
@@ -34,9 +33,11 @@ FILE_OWNERS = {
     "manifest",
     "files",
     "recipes",
+    "recipe_files",
     "pipeline",
     "cli",
     "documents",
+    "report",
 }
 
 

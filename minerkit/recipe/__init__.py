@@ -3,7 +3,11 @@
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from minerkit.recipe.mine import Mine
+from minerkit.recipe.section import Section, Share
+from minerkit.recipe.source import Source
 
 __all__ = [
     "Clean",
@@ -19,47 +23,6 @@ __all__ = [
     "Train",
 ]
 
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are faults, values are fixed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Source(Section):
-    """Where the raw questions and answers are."""
-
-    hub: str | None = None
-    """A data set on the Hugging Face Hub, as `user/name`."""
-    path: str | None = None
-    """A local file or a glob; a folder stands for all files in it that minerkit reads."""
-    config: str | None = None
-    """The configuration (subset) of a Hub data set."""
-    split: str = "train"
-    """The split of a Hub data set."""
-    revision: str | None = None
-    """A branch, tag or commit of a Hub data set."""
-    limit: int | None = Field(None, ge=1)
-    """Read only the first rows."""
-    format: Literal["auto", "pairs"] = "auto"
-    """The shape of the raw data: `pairs` has a query and a positive in every row."""
-    query: str = "query"
-    """The column that holds the query."""
-    positive: str = "positive"
-    """The column that holds the positive document: a text, or a list of texts."""
-    columns: list[str] | None = None
-    """The column names of a CSV or TSV file that has no header line."""
-    max_bad: Share = 0.01
-    """The share of unreadable rows above which a file is refused."""
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "Source":
-        if (self.hub is None) == (self.path is None):
-            raise ValueError("name exactly one of hub and path")
-        return self
-
 
 class Clean(Section):
     """Which rows are dropped, and which texts count as the same."""
@@ -68,6 +31,8 @@ class Clean(Section):
     """Shorter queries and documents are rejected."""
     near_duplicate: float | None = Field(0.9, gt=0, le=1)
     """Jaccard similarity of five-character shingles from which two texts are near-duplicates; null: off."""
+    max_function_words: Share | None = None
+    """Reject queries with a larger share of function words, which have no content of their own; null: off."""
 
 
 class Split(Section):
@@ -75,8 +40,10 @@ class Split(Section):
 
     dev_queries: int = Field(0, ge=0)
     """How many queries go to the dev split, with everything that shares a text with them."""
-    by: Literal["query"] = "query"
-    """The unit that is held out."""
+    by: Literal["query", "group"] = "query"
+    """The unit that is held out: a query, or a whole group of the source (a report, an item, a story)."""
+    shared_documents: bool = False
+    """Let each side mine negatives from the documents of the other side too."""
     seed: int = 12
     """Seed of the draw."""
 
@@ -102,64 +69,6 @@ class Encoder(Section):
     """Texts per forward pass."""
 
 
-class Mine(Section):
-    """Which candidates become negatives, and how many."""
-
-    negatives: int | None = Field(None, ge=1)
-    """Negatives per query; 5 when positive_ratio is not given either."""
-    positive_ratio: float | None = Field(None, gt=0, lt=1)
-    """Share of positives in the labelled rows, exactly; decides the number of negatives per positive."""
-    absolute_margin: float | None = Field(None, ge=0)
-    """Keep documents that score at most the smallest positive minus this (NV-Retriever's MarginPos)."""
-    relative_margin: float | None = Field(None, ge=0)
-    """Keep documents that score at most the smallest positive minus this share of its magnitude (PercPos).
-
-    0.05 unless an absolute margin is given."""
-    max_score: float | None = None
-    """Keep documents that score at most this."""
-    min_score: float | None = None
-    """Keep documents that score at least this."""
-    range_min: int = Field(0, ge=0)
-    """Skip this many of the hardest eligible documents."""
-    range_max: int | None = Field(None, ge=1)
-    """Take negatives only from this many best-ranked documents; null: go on until the query is filled."""
-    shortfall: Literal["keep", "backfill", "drop"] = "backfill"
-    """A query with too few: keep it short, fill it from below the range (not above a margin), or drop it."""
-    strategy: Literal["top", "random"] = "top"
-    """Take the hardest eligible documents, or draw from the range (from the best `keep` without a range)."""
-    seed: int = 12
-    """Seed of the random strategy."""
-    keep: int = Field(50, ge=1)
-    """How many of the best candidates of a query are stored, accepted or not."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        given = dict(given)
-        if given.get("absolute_margin") is None:
-            given.setdefault("relative_margin", 0.05)
-        if given.get("positive_ratio") is None and given.get("negatives") is None:
-            given["negatives"] = 5
-        return given
-
-    @model_validator(mode="after")
-    def _fits(self) -> "Mine":
-        if self.negatives is not None and self.positive_ratio is not None:
-            raise ValueError("negatives and positive_ratio exclude each other; set one of them to null")
-        if self.positive_ratio is not None and self.shortfall == "keep":
-            raise ValueError("positive_ratio is exact, so shortfall must be backfill or drop")
-        wanted = self.range_min + (self.negatives or 1)
-        if self.range_max is not None and self.range_max < wanted:
-            raise ValueError(
-                f"range_max {self.range_max} leaves no room: range_min and negatives need {wanted} places"
-            )
-        if None not in (self.min_score, self.max_score) and self.min_score > self.max_score:  # type: ignore[operator]
-            raise ValueError(f"min_score {self.min_score} is above max_score {self.max_score}")
-        return self
-
-
 class Rerank(Section):
     """The cross-encoder that scores candidates again."""
 
@@ -174,6 +83,11 @@ class Format(Section):
     """pair, triplet, n-tuple, labeled-pair or labeled-list."""
     scores: bool = False
     """Write the encoder's scores (in place of labels, where there are labels)."""
+    labels: Literal["int", "float"] = "int"
+    """The type of labels: 0 and 1, or 0.0 and 1.0."""
+    columns: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
+    """What the query and the document are called; null: as in the source where it has such columns, else
+    query and document."""
 
     @model_validator(mode="before")
     @classmethod
@@ -199,6 +113,10 @@ class Eval(Section):
 
     rerank: int | None = Field(None, ge=2)
     """Rerank this many retrieved documents a dev query."""
+    classification: bool = False
+    """Tell positives from negatives: accuracy, F1, precision, recall, average precision."""
+    retrieval: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
+    """Retrieve from all documents, and measure accuracy, precision and recall among the first so many."""
     nano_beir: list[str] = Field(default_factory=list)
     """NanoBEIR data sets by their short names."""
     steps: int | None = Field(None, ge=1)
@@ -249,11 +167,28 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _columns(self) -> "Recipe":
-        query, positive = self.source.query, self.source.positive
-        if query == positive:
-            raise ValueError(f"source.query and source.positive are both {query!r}; name two columns")
+        query, document = self.names
+        if query == document:
+            raise ValueError(f"the query and the document are both called {query!r}; name two columns")
         taken = re.compile(r"labels?|scores?|negative(_\d+)?")
-        for key, name in (("query", query), ("positive", positive)):
+        for name in self.names:
             if taken.fullmatch(name):
-                raise ValueError(f"source.{key} cannot be {name!r}, which is a column of the training rows")
+                raise ValueError(f"{name!r} is a column of the training rows; set format.columns to others")
+        if self.split.by == "group" and self.source.format in {"beir", "trec"}:
+            raise ValueError(f"split.by: group needs groups, which format {self.source.format} has none of")
         return self
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the query and the document are called in the training rows."""
+        if self.format.columns is not None:
+            return self.format.columns[0], self.format.columns[1]
+        named = self.source.format in {"auto", "pairs", "squad"}
+        return (self.source.query, self.source.positive) if named else ("query", "document")
+
+    @property
+    def excludes_group(self) -> bool:
+        """Whether documents of a query's own group are kept from its negatives."""
+        if self.mine.exclude_group is not None:
+            return self.mine.exclude_group
+        return self.source.format in {"captions", "matches"}

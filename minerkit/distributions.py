@@ -1,0 +1,178 @@
+"""How a run's scores, lengths and ranks spread, and what each of its steps kept: numbers for charts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from minerkit.filters import DECIMALS, exact
+
+__all__ = ["histograms", "yields"]
+
+#: The least number of bars a histogram has.
+BARS = 30
+#: Lengths above this quantile share the last bar, so that a few long texts do not squeeze all others.
+LONG = 0.99
+#: The highest rank of each bar.
+RANKS = (1, 2, 3, 4, 5, 10, 20, 50, 100)
+#: The largest number of positives of each bar.
+POSITIVES = (1, 2, 3, 4, 5, 10, 20)
+
+
+def histograms(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """Count how scores, gaps, lengths, ranks and positives spread.
+
+    Args:
+        frames: The artefacts by name.
+
+    Returns:
+        A JSON-ready mapping. Histograms have `from` (the lower edge of the first bar), `step` and one list of
+        counts a series; a length above the last edge counts in `beyond`. The gap of a query is the smallest
+        score of its positives minus the score of its hardest negative.
+    """
+    positives = frames["candidates"].filter(pl.col("relevance") > 0)
+    negatives = frames["negatives"]
+    hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
+    gaps = (
+        positives.group_by("query_id").agg(reference=exact(pl.col("score").min())).join(hardest, "query_id")
+    )
+    gap = (gaps["reference"] - gaps["hardest"]).round(DECIMALS)
+    texts = frames["corpus"].select("doc_id", characters=pl.col("text").str.len_chars())
+    lengths = {
+        "positives": positives.join(texts, on="doc_id")["characters"],
+        "negatives": negatives.join(texts, on="doc_id")["characters"],
+    }
+    asked = {"queries": frames["queries"]["text"].str.len_chars()}
+    per_query = frames["qrels"].filter(pl.col("relevance") > 0)["query_id"].value_counts()["count"]
+    return {
+        "scores": _scores({"positives": positives["score"], "negatives": negatives["score"]}),
+        "gaps": _scores({"queries": gap}) | {"not_positive": int((gap <= 0).sum())},
+        "characters": {"queries": _lengths(asked), "documents": _lengths(lengths)},
+        "ranks": _bars(negatives["rank"].drop_nulls(), RANKS) | {"unranked": negatives["rank"].null_count()},
+        "sources": negatives.group_by("source", "fill")
+        .len("negatives")
+        .sort("source", "fill")
+        .rows(named=True),
+        "positives_per_query": _bars(per_query, POSITIVES),
+    }
+
+
+def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Follow a run from raw rows to training rows.
+
+    Args:
+        frames: The artefacts by name, and `accounts`.
+        facts: What the stage ingest noted.
+
+    Returns:
+        A JSON-ready mapping that adds up: readable_rows = raw_rows - unreadable, and they give `pairs_read`
+        (judgements, and documents without one); pairs = pairs_read - unusable, and they give queries and
+        documents; queries = kept_queries + dropped_queries; candidates = mined + backfilled + unused +
+        refused.
+    """
+    rejected = (
+        frames["rejected"].group_by("stage", "reason").len("rows").sort("rows", "reason", descending=True)
+    )
+    chosen = frames["negatives"].select("query_id", "doc_id", taken=True)
+    judged = (
+        frames["judged"]
+        .select("query_id", "doc_id", "reason")
+        .join(chosen, on=["query_id", "doc_id"], how="left")
+        .group_by("reason", pl.col("taken").fill_null(False))
+        .len("documents")
+        .sort("documents", "reason", descending=True)
+    )
+    eligible = pl.col("reason").is_null()
+    dropped = frames["accounts"].filter("dropped").select("query_id")
+    kept = frames["queries"].join(dropped, on="query_id", how="anti")
+
+    def lost(stage: str) -> dict[str, int]:
+        return dict(rejected.filter(pl.col("stage") == stage).select("reason", "rows").rows())
+
+    def documents(condition: pl.Expr) -> int:
+        return int(judged.filter(condition)["documents"].sum())
+
+    # What is left out of reports and captions on reading is no row of its own: it has no place in the sum.
+    unreadable = lost("read")
+    if sum(unreadable.values()) != facts["bad"]:
+        unreadable = {"cannot be read": facts["bad"]} if facts["bad"] else {}
+    return {
+        "raw_rows": facts["rows"],
+        "unreadable": unreadable,
+        "readable_rows": facts["rows"] - sum(unreadable.values()),
+        "pairs_read": facts["entries"],
+        "unusable": lost("clean"),
+        "pairs": len(frames["qrels"]) + facts["documents"],
+        "documents": len(frames["corpus"]),
+        "queries": len(frames["queries"]),
+        "kept_queries": dict(kept["split"].value_counts().sort("split", descending=True).rows()),
+        "dropped_queries": len(dropped),
+        "candidates": len(frames["judged"]),
+        "mined": documents(eligible & pl.col("taken")),
+        "backfilled": documents(~eligible & pl.col("taken")),
+        "unused": documents(eligible & ~pl.col("taken")),
+        "refused": dict(judged.filter(~eligible & ~pl.col("taken")).select("reason", "documents").rows()),
+        "positives": len(
+            frames["candidates"].filter(pl.col("relevance") > 0).join(kept, "query_id", how="semi")
+        ),
+        "negatives": len(frames["negatives"]),
+        "rows": len(frames["train"]) + len(frames["dev"]),
+    }
+
+
+def _scores(series: Mapping[str, pl.Series]) -> dict[str, Any]:
+    """Count scores on one scale, from the lowest to the highest."""
+    values = {name: part.cast(pl.Float64).round(DECIMALS).to_numpy() for name, part in series.items()}
+    everything = np.concatenate(list(values.values()))
+    medians = {"median": {name: _median(part) for name, part in series.items()}}
+    if not len(everything):
+        return {"from": 0.0, "step": 1.0, **{name: [] for name in values}, **medians}
+    step = _step(float(np.ptp(everything)))
+    # Rounding keeps 0.3 / 0.1 from falling short of 3.
+    places = {name: np.floor(np.round(part / step, 9)).astype(np.int64) for name, part in values.items()}
+    first = min(int(part.min()) for part in places.values() if len(part))
+    bars = max(int(part.max()) for part in places.values() if len(part)) - first + 1
+    counts = {name: np.bincount(part - first, minlength=bars).tolist() for name, part in places.items()}
+    return {"from": round(first * step, 9), "step": step, **counts, **medians}
+
+
+def _lengths(series: Mapping[str, pl.Series]) -> dict[str, Any]:
+    """Count lengths in characters on one scale, from nought to the length that few exceed."""
+    everything = pl.concat([part.cast(pl.Int64) for part in series.values()])
+    step = max(1, int(_step(float(everything.quantile(LONG, "nearest") or 0))))
+    bars = int(everything.quantile(LONG, "nearest") or 0) // step + 1
+    counts = {name: np.bincount(part.to_numpy() // step, minlength=bars) for name, part in series.items()}
+    return {
+        "from": 0,
+        "step": step,
+        **{name: part[:bars].tolist() for name, part in counts.items()},
+        "beyond": {name: int(part[bars:].sum()) for name, part in counts.items()},
+        "median": {name: _median(part) for name, part in series.items()},
+    }
+
+
+def _bars(numbers: pl.Series, edges: tuple[int, ...]) -> dict[str, int]:
+    """Count whole numbers from 1 in uneven bars; the last one is open, and named only if it is needed."""
+    bars = {}
+    for low, high in zip((0, *edges), edges, strict=False):
+        name = str(high) if high == low + 1 else f"{low + 1} to {high}"
+        bars[name] = int(((numbers > low) & (numbers <= high)).sum())
+    above = int((numbers > edges[-1]).sum())
+    while len(bars) > 1 and not above and not bars[list(bars)[-1]]:
+        bars.popitem()
+    return bars | ({f"above {edges[-1]}": above} if above else {})
+
+
+def _step(span: float) -> float:
+    """Give the widest bars, 1, 2 or 5 times a power of ten, that divide a span into at least BARS."""
+    if span <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(span / BARS))
+    found = max(power * nice for nice in (1, 2, 5) if power * nice * BARS <= span * 1.001)
+    return float(f"{found:.6g}")
+
+
+def _median(numbers: pl.Series) -> float | None:
+    middle = numbers.cast(pl.Float64).quantile(0.5, "nearest")
+    return None if middle is None else round(middle, 4)
