@@ -91,6 +91,28 @@ class Run:
                 f"{path} is damaged ({error}); run `minerkit mine` again to make it anew"
             ) from error
 
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file of the run.
+
+        Args:
+            name: The file's name in the run folder.
+
+        Returns:
+            What it holds.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RunError(f"{path} is missing; `minerkit mine` makes it") from error
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{path} is damaged ({error}); run `minerkit mine` again to make it anew"
+            ) from error
+
     def marker(self, stage: str) -> dict[str, Any] | None:
         """Read a stage's done marker.
 

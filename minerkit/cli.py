@@ -141,11 +141,7 @@ def ingest(
     spec = _recipe(recipe, set_, input_, sample, limit)
     run = pipeline.ingest(spec, out or Path("runs") / spec.name, Reporter(quiet))
     account = pipeline.ingest_account(run, spec)
-    _print(
-        json.dumps(account, indent=1, ensure_ascii=False)
-        if as_json
-        else render_intake(account, str(run.folder))
-    )
+    _print(_json(account) if as_json else render_intake(account, str(run.folder)))
 
 
 @app.command(epilog="Example: minerkit mine -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
@@ -169,25 +165,63 @@ def mine(
     _print_run(run.folder, "json" if as_json else "text")
 
 
-@app.command(epilog="Example: minerkit stats runs/gooaq --format card")
+@app.command(epilog="Example: minerkit stats runs/gooaq --format card --layout current")
 def stats(
     data: Annotated[
         str, typer.Argument(metavar="RUN|FILE.parquet|HUB-ID", help="A run, a file or a Hub data set.")
     ],
-    format_: Annotated[Literal["card", "json", "text"], typer.Option("--format")] = "text",
-    rows: Annotated[str, typer.Option(help="Count the first so many rows, or `all`.")] = "1000",
+    format_: Annotated[
+        Literal["card", "json", "text"],
+        typer.Option("--format", help="A model card's table; or the whole data, as JSON or as tables."),
+    ] = "text",
+    layout: Annotated[
+        Literal["classic", "current"],
+        typer.Option(help="card: as in published cards, or as sentence-transformers 6 writes it."),
+    ] = "classic",
+    rows: Annotated[
+        str | None, typer.Option(help="Count the first so many rows, or `all`; default: the layout's number.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Measure in this model's tokens (a Hub name or folder).")
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(help="card: the loss to name: bce, mnrl, or a class; a run's recipe has one."),
+    ] = None,
     split: Annotated[str, typer.Option(help="The split of a run or Hub data set.")] = "train",
+    config: Annotated[str | None, typer.Option(help="The configuration (subset) of a Hub data set.")] = None,
 ) -> None:
-    """Show the tables a model card shows, of a run, a Parquet file or a Hub data set."""
-    from minerkit.stats import card, dataset_stats
+    """Show what a model card shows of a data set, or describe it as a whole."""
+    from minerkit.describe import describe, describe_text, section
 
-    if rows != "all" and not (rows.isdigit() and int(rows)):
+    if rows not in (None, "all") and not (rows.isdigit() and int(rows)):
         raise typer.BadParameter("--rows takes a number of rows, or all")
-    if Path(data).is_dir() and format_ != "card":
-        _print_run(Path(data), format_)
+    if format_ == "card" and layout == "classic" and model is not None:
+        raise typer.BadParameter("the classic layout counts characters; --model goes with --layout current")
+    if format_ == "card":
+        typer.echo(section(data, split, config, layout, rows, model, loss))
         return
-    found = dataset_stats(_dataset(data, split), None if rows == "all" else int(rows))
-    typer.echo(json.dumps(found, indent=1, ensure_ascii=False) if format_ == "json" else card(found))
+    found = describe(data, split, config, rows, model)
+    _print(_json(found) if format_ == "json" else describe_text(data, found))
+
+
+@app.command(epilog="Example: minerkit card runs/gooaq --out README.md")
+def card(
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="Write the card to this file.")] = None,
+) -> None:
+    """Print the data set card of a run, or write it to a file."""
+    from minerkit.artefacts import load
+    from minerkit.card import dataset_card
+    from minerkit.files import replacing
+
+    text = dataset_card(load(run))
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    with replacing(out) as stream:
+        stream.write(text.encode())
+    typer.echo(f"{out}: written")
 
 
 @app.command(epilog="Example: minerkit audit runs/gooaq")
@@ -282,25 +316,23 @@ def _print_run(folder: Path, format_: str) -> None:
     from minerkit.artefacts import load
     from minerkit.summary import render
 
-    found = json.loads((load(folder).folder / "stats.json").read_text())
-    _print(
-        json.dumps(found, indent=1, ensure_ascii=False) if format_ == "json" else render(found, str(folder))
-    )
+    found = load(folder).read_json("stats.json")
+    _print(_json(found) if format_ == "json" else render(found, str(folder)))
+
+
+def _json(found: Any) -> str:
+    return json.dumps(found, indent=1, ensure_ascii=False)
 
 
 def _print(found: Any) -> None:
+    """Print text or tables; these wider than the terminal where their numbers would be cut otherwise."""
     from rich.console import Console
+    from rich.measure import Measurement
 
     if isinstance(found, str):
         typer.echo(found)
-    else:
-        Console(highlight=False, soft_wrap=True).print(found)
-
-
-def _dataset(data: str, split: str) -> Any:
-    from minerkit import sources
-    from minerkit.artefacts import load
-
-    if Path(data).is_dir():
-        return load(data).read(f"{split}.parquet")
-    return sources.dataset(data, split)
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    unbounded = console.options.update(max_width=10_000)
+    console.width = max(console.width, Measurement.get(console, unbounded, found).minimum)
+    console.print(found)

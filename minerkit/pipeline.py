@@ -8,6 +8,7 @@ from typing import Any
 from minerkit import schema, stages
 from minerkit.artefacts import MARKERS, Run, Stage, load, locked
 from minerkit.audit import Breach, audit
+from minerkit.card import hand_written
 from minerkit.files import sha256
 from minerkit.intake import intake
 from minerkit.manifest import write_manifest
@@ -25,7 +26,7 @@ STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "search": (2, stages.search),  # -> candidates
     "select": (2, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (3, stages.finish),  # -> rejected, stats.json, recipe.yaml
+    "finish": (4, stages.finish),  # -> rejected, stats.json, recipe.yaml, README.md
 }
 
 
@@ -81,6 +82,7 @@ def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | N
     Raises:
         MinerkitError: Something the user can mend; finished stages are kept.
     """
+    hand_written(recipe)  # a missing file is found now, not after hours
     with locked(out) as run:
         work = Work(recipe, run, device, reporter or Reporter(quiet=True))
         for name in STAGES:
@@ -137,7 +139,7 @@ def _key(name: str, recipe: Recipe, run: Run) -> dict[str, Any]:
         return {**_sections(dump, "mine"), **after}
     if name == "format":
         return {**_sections(dump, "format"), "names": recipe.names, **after}
-    return {"recipe": dump, **after}
+    return {"recipe": dump, "card": hand_written(recipe), **after}
 
 
 def _sections(dump: dict[str, Any], *names: str) -> dict[str, Any]:

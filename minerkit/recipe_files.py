@@ -9,11 +9,22 @@ import yaml
 
 from minerkit.errors import RecipeError
 
-__all__ = ["Location", "bundled", "first_line", "names", "read_recipe", "recipe_path", "suggestion"]
+__all__ = [
+    "OF_CORPUS",
+    "Location",
+    "bundled",
+    "first_line",
+    "names",
+    "read_recipe",
+    "recipe_path",
+    "suggestion",
+]
 
 Location = tuple[str | int, ...]
 #: The keys of a source that say where it is, not what it looks like.
 PLACE = {"hub", "path", "config", "split", "revision", "limit", "qa", "topics", "qrels"}
+#: What a recipe says of its corpus, and cannot know of one in another place.
+OF_CORPUS = {"license", "card"}
 
 
 def bundled(folder: str) -> Path:
@@ -88,6 +99,7 @@ def read_recipe(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any]
     # A place that the new recipe names replaces the one it inherits, with all that belongs to it.
     inherited, named = parent.get("source"), values.get("source")
     if isinstance(inherited, dict) and isinstance(named, dict) and {"hub", "path"} & named.keys():
+        parent = {key: value for key, value in parent.items() if key not in OF_CORPUS}
         parent["source"] = {key: value for key, value in inherited.items() if key not in PLACE}
     return _merge(parent, values), {**parent_lines, **lines}
 

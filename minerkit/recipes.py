@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from minerkit.errors import RecipeError
 from minerkit.recipe import Recipe
 from minerkit.recipe_files import (
+    OF_CORPUS,
     Location,
     bundled,
     first_line,
@@ -67,6 +68,8 @@ def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None, sa
     overrides = dict(overrides or {})
     if sample:
         overrides = {**_sample_overrides(path, values), **overrides}
+    elif overrides.get("source.hub") or overrides.get("source.path"):
+        values = {key: value for key, value in values.items() if key not in OF_CORPUS}
     faults = []
     for key, value in overrides.items():
         fault = _assign(values, lines, key, value)
@@ -100,6 +103,7 @@ def copy_recipe(name: str, file: Path) -> Path:
     text = recipe_path(name).read_text(encoding="utf-8")
     new = re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).strip("-._") or "my-corpus"
     text = re.sub(r"(?m)^name:.*$", f"name: {new}", text).replace(f"--recipe {name}", f"--recipe {file}")
+    text = re.sub(r"(?m)^card:.*$", "# card: about.md  (what you know of the corpus, for the card)", text)
     try:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)

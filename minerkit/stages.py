@@ -8,6 +8,7 @@ import polars as pl
 
 from minerkit.artefacts import MARKERS, Run, Stage
 from minerkit.cache import EmbeddingCache, Vectors
+from minerkit.card import card_markdown
 from minerkit.clean import clean, tables
 from minerkit.encoders import Encoder, Kind, load_encoder
 from minerkit.errors import SourceError
@@ -192,16 +193,18 @@ def write_examples(work: Work, stage: Stage) -> None:
 
 
 def finish(work: Work, stage: Stage) -> None:
-    """Account for everything: rejected rows, statistics, the resolved recipe."""
+    """Account for everything: rejected rows, statistics, the resolved recipe, the card."""
     run = work.run
-    names = ["queries", "corpus", "qrels", "candidates", "judged", "negatives", "train", "dev"]
+    names = ["queries", "corpus", "qrels", "pairs", "candidates", "judged", "negatives", "train", "dev"]
     rejected = run.rejected(["ingest", "select"])
     frames = {name: run.read(f"{name}.parquet") for name in names}
     frames |= {"rejected": rejected, "accounts": run.read(f"{MARKERS}/accounts.parquet")}
     facts = {name: (run.marker(name) or {})["facts"] for name in ("ingest", "search")}
     stage.write("rejected.parquet", rejected)
     stage.write_text("recipe.yaml", recipe_yaml(work.recipe))
-    stage.write_text("stats.json", json.dumps(run_stats(frames, facts), indent=1, ensure_ascii=False))
+    stats = json.loads(json.dumps(run_stats(frames, facts)))
+    stage.write_text("stats.json", json.dumps(stats, indent=1, ensure_ascii=False))
+    stage.write_text("README.md", card_markdown(work.recipe, stats))
 
 
 def _collection(run: Run) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:

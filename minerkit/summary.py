@@ -8,12 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from minerkit.details import run_details, score_quantiles
 from minerkit.distributions import histograms, yields
 from minerkit.stats import dataset_stats
 
 __all__ = ["render", "run_stats"]
-
-QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -34,7 +33,6 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
         .len("rows")
         .sort("stage", "rows", descending=[False, True])
     )
-    positives = frames["candidates"].filter(pl.col("relevance") > 0)
     return {
         "input": {"rows": facts["ingest"]["rows"], "entries": facts["ingest"]["entries"]},
         "rejected": rejected.rows(named=True),
@@ -43,18 +41,17 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
         "qrels": len(frames["qrels"]),
         "retrieval": facts["search"]["retrieval"],
         "search": facts["search"]["search"],
+        "encoder_note": facts["search"]["note"],
         "splits": {
             split: _split(split, {name: _of(frame, split_of, split) for name, frame in frames.items()})
             for split in queries["split"].unique().sort(descending=True)
         },
-        "scores": {
-            "positives": _quantiles(positives["score"]),
-            "negatives": _quantiles(frames["negatives"]["score"]),
-        },
+        "scores": score_quantiles(frames),
         "yield": yields(frames, facts["ingest"]),
         "histograms": histograms(frames),
         "train": dataset_stats(frames["train"], None),
         "dev": dataset_stats(frames["dev"], None),
+        **run_details(frames),
     }
 
 
@@ -92,12 +89,6 @@ def _split(split: str, frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         "skipped": dict(skipped.rows()),
         "rows": len(frames[split]),
     }
-
-
-def _quantiles(scores: pl.Series) -> dict[str, float]:
-    if scores.is_empty():
-        return {}
-    return {f"{q:.0%}": round(float(scores.quantile(q, "nearest")), 4) for q in QUANTILES}  # type: ignore[arg-type]
 
 
 def render(stats: dict[str, Any], folder: str) -> RenderableType:

@@ -79,11 +79,10 @@ def test_json_and_quiet(mined):
 def test_stats_of_a_run_and_of_a_file(mined):
     card = minerkit("stats", "runs/gooaq", "--format", "card", cwd=mined).stdout
     assert "* Columns: <code>question</code>, <code>answer</code>, and <code>label</code>" in card
-    file = minerkit(
-        "stats", "runs/gooaq/train.parquet", "--format", "json", "--rows", "all", cwd=mined
-    ).stdout
-    found = json.loads(file)
-    assert found["counted"] == found["size"]
+    found = json.loads(minerkit("stats", "runs/gooaq/train.parquet", "--format", "json", cwd=mined).stdout)
+    run = json.loads(minerkit("stats", "runs/gooaq", "--format", "json", cwd=mined).stdout)
+    assert found["rows"] == run["splits"]["train"]["rows"] == run["train"]["size"]
+    assert found["per_query"]["positives"] == run["per_query"]["train"]["positives"]
 
 
 @pytest.mark.parametrize("arguments", [("-h",), ("ls",), ("mine", "-h")])

@@ -373,10 +373,23 @@ def test_unusual_values_read_back_the_same(tmp_path, overrides):
     assert load_recipe(write(tmp_path, recipe_yaml(recipe))) == recipe
 
 
+def test_licence_and_card_are_of_the_source_they_speak_of(tmp_path):
+    shipped = load_recipe("gooaq")
+    assert (shipped.license, shipped.card) == ("apache-2.0", "data_cards/gooaq.md")
+    assert load_recipe("gooaq", {"mine.negatives": 3}).license == "apache-2.0"
+    assert load_recipe("gooaq", sample=True).card == "data_cards/gooaq.md"
+    elsewhere = load_recipe("gooaq", {"source.hub": None, "source.path": "mine.jsonl"})
+    assert (elsewhere.license, elsewhere.card) == ("unknown", None)
+    named = load_recipe("gooaq", {"source.hub": None, "source.path": "mine.jsonl", "license": "mit"})
+    assert named.license == "mit"
+    own = load_recipe(write(tmp_path, "extends: gooaq\nname: own\nsource: {path: a.csv}\n"))
+    assert (own.license, own.card) == ("unknown", None)
+
+
 def test_a_copy_is_the_same_recipe_by_the_name_of_the_file(tmp_path):
     copy_recipe("gooaq", tmp_path / "my corpus.yaml")
     found = load_recipe(tmp_path / "my corpus.yaml")
-    assert found == load_recipe("gooaq").model_copy(update={"name": "my-corpus"})
+    assert found == load_recipe("gooaq").model_copy(update={"name": "my-corpus", "card": None})
     first = (tmp_path / "my corpus.yaml").read_text().splitlines()[0]
     assert first == f"# minerkit mine --recipe {tmp_path}/my corpus.yaml"
 

@@ -659,7 +659,7 @@ def test_a_missing_hub_column_lists_those_there_are(monkeypatch, limit):
 
 def test_a_data_set_to_look_at_is_a_parquet_file(tmp_path):
     file = put(tmp_path, "a.parquet", parquet_table())
-    assert dataset(str(file), "train").rows() == ROWS
+    assert dataset(str(file), "train").collect().rows() == ROWS
 
 
 def test_a_data_set_that_is_not_parquet_is_refused(tmp_path):

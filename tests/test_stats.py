@@ -1,10 +1,13 @@
+import datetime
 import json
-import re
+from decimal import Decimal
 
+import hypothesis.strategies as st
 import polars as pl
 import pytest
+from hypothesis import given
 
-from minerkit.stats import card, dataset_stats
+from minerkit.stats import LAYOUT_ROWS, dataset_stats, layout_stats
 
 
 def details(values: list, dtype=None) -> dict:
@@ -25,9 +28,15 @@ def test_lists_are_measured_in_elements():
     assert details([["a"], ["b", "c"], []]) == {
         "type": "list",
         "min": "0 elements",
-        "mean": "1.0 elements",
+        "mean": "1.00 elements",
         "max": "2 elements",
     }
+    assert details([[0.5, 1.0]] * 3) == {"type": "list", "size": "2 elements"}
+    assert details([[1, 2], [3, 4]], pl.Array(pl.Int64, 2)) == {"type": "list", "size": "2 elements"}
+
+
+def test_the_mean_size_of_lists_is_over_rows():
+    assert details([["a"]] * 9 + [["a"] * 11])["mean"] == "2.00 elements"
 
 
 def test_labels_have_shares():
@@ -38,9 +47,15 @@ def test_labels_are_sorted_by_value():
     assert list(details([10, 2, 2, 2, -1])) == ["type", "-1", "2", "10"]
 
 
-def test_integers_of_many_values_have_a_range():
-    assert details(list(range(11))) == {"type": "int", "min": "0", "mean": "5.0", "max": "10"}
-    assert details(list(range(10)))["9"] == "~10.00%"
+def test_a_label_that_all_rows_have_is_not_about():
+    assert details([1, 1]) == {"type": "int", "1": "100.00%"}
+
+
+def test_integers_of_more_values_than_a_card_can_list_have_a_range():
+    assert details(list(range(1000)))["999"] == "~0.10%"
+    frame = pl.DataFrame({"column": range(1001)})
+    found = dataset_stats(frame, None)["statistics"]["column"]["details"]
+    assert found == {"min": "0", "mean": "500.0", "max": "1000"}
 
 
 def test_numbers_have_a_range():
@@ -56,18 +71,43 @@ def test_nulls_are_left_out_of_ranges_and_counted_in_shares():
     assert details([1, None, None, None]) == {"type": "int", "1": "~25.00%"}
 
 
+def test_the_first_row_decides_what_a_column_is():
+    assert details([None, "a"]) == {"type": "NoneType"}
+    assert details([None, 1]) == {"type": "NoneType"}
+
+
 @pytest.mark.parametrize("dtype", [pl.String, pl.Int64, pl.Float32, pl.Boolean, pl.List(pl.String)])
-def test_a_column_without_values_has_no_details(dtype):
+def test_a_column_without_rows_has_no_details(dtype):
     assert list(details([], dtype)) == ["type"]
 
 
 def test_other_types_are_named():
-    assert details([None, None]) == {"type": "Null"}
+    assert details([datetime.date(2024, 1, 1)]) == {"type": "datetime.date"}
+    assert details([Decimal("1.5")]) == {"type": "decimal.Decimal"}
+    assert details([b"raw"]) == {"type": "bytes"}
+    assert details([{"a": 1}]) == {"type": "dict"}
+
+
+def test_categories_are_texts():
+    assert details(["a", "b"], pl.Categorical)["max"] == "1 characters"
+
+
+def test_the_stored_type_is_told():
+    frame = pl.DataFrame({"a": ["x"], "b": [[1.0]]}, schema={"a": pl.String, "b": pl.List(pl.Float32)})
+    found = dataset_stats(frame)["statistics"]
+    assert [column["dtype"] for column in found.values()] == ["string", "list[float32]"]
+
+
+def test_tokens_are_counted_by_the_given_function():
+    frame = pl.DataFrame({"text": ["a b c", None, "a"]})
+    found = dataset_stats(frame, tokens=lambda texts: texts.str.count_matches("[a-z]").cast(pl.Int64))
+    expected = {"min": "1 tokens", "mean": "2.0 tokens", "max": "3 tokens"}
+    assert found["statistics"]["text"]["details"] == expected
 
 
 def test_a_column_may_be_called_count():
     found = dataset_stats(pl.DataFrame({"count": [1, 1], "len": [1, 0]}))
-    assert found["statistics"]["count"]["details"] == {"1": "~100.00%"}
+    assert found["statistics"]["count"]["details"] == {"1": "100.00%"}
 
 
 def test_statistics_look_at_the_first_rows_only():
@@ -83,74 +123,57 @@ def test_statistics_look_at_all_rows_when_asked_to():
     assert found["statistics"]["label"]["details"] == {"0": "~50.00%", "1": "~50.00%"}
 
 
+@pytest.mark.parametrize(("size", "classic", "current"), [(3, 3, 3), (102, 102, 100), (2000, 1000, 100)])
+def test_a_layout_states_its_own_number_of_rows(size, classic, current):
+    frame = pl.DataFrame({"label": [0] * size})
+    assert layout_stats(frame, "classic")["counted"] == classic
+    assert layout_stats(frame, "current")["counted"] == current
+    assert set(LAYOUT_ROWS) == {"classic", "current"}
+
+
 def test_the_first_three_rows_are_samples():
-    assert dataset_stats(pl.DataFrame({"a": list("wxyz")}))["samples"] == [("w",), ("x",), ("y",)]
+    assert dataset_stats(pl.DataFrame({"a": list("wxyz")}))["samples"] == [["w"], ["x"], ["y"]]
+
+
+def test_samples_are_cut_after_1000_characters():
+    samples = dataset_stats(pl.DataFrame({"a": ["x" * 1001, "y" * 1000]}))["samples"]
+    assert samples == [["x" * 1000 + "..."], ["y" * 1000]]
 
 
 def test_statistics_are_json():
-    frame = pl.DataFrame({"q": ["a"], "s": [[0.5]], "l": [1], "b": [True], "f": [0.5]})
-    found = dataset_stats(frame)
-    assert json.loads(json.dumps(found))["size"] == 1
-
-
-CARD = """\
-* Size: 3 training samples
-* Columns: <code>text</code>, <code>list</code>, and <code>label</code>
-* Approximate statistics based on the first 3 samples:
-  |  | text | list | label |
-  |:-|:-----|:-----|:------|
-  | type | string | list | int |
-  | details | <ul>TEXT</ul> | <ul>LIST</ul> | <ul><li>0: ~66.67%</li><li>1: ~33.33%</li></ul> |
-* Samples:
-  | text | list | label |
-  |:-----|:-----|:------|
-  | <code>a\\|b<br>c</code> | <code>['x']</code> | <code>1</code> |
-  | <code>what</code> | <code>['y', 'z']</code> | <code>0</code> |
-  | <code>where</code> | <code>[]</code> | <code>0</code> |"""
-TEXT = "<li>min: 4 characters</li><li>mean: 4.67 characters</li><li>max: 5 characters</li>"
-LIST = "<li>min: 0 elements</li><li>mean: 1.0 elements</li><li>max: 2 elements</li>"
-
-
-def unpadded(table: str) -> str:
-    """A card whose table cells have no padding."""
-    return re.sub(r":-+\|", ":-|", re.sub(r" +\|", " |", table))
-
-
-def test_card_is_the_section_of_a_model_card():
     frame = pl.DataFrame(
-        {"text": ["a|b\nc", "what", "where"], "list": [["x"], ["y", "z"], []], "label": [1, 0, 0]}
-    )
-    expected = CARD.replace("TEXT", TEXT).replace("LIST", LIST)
-    assert unpadded(card(dataset_stats(frame))) == unpadded(expected)
+        {
+            "q": ["a"], "s": [[0.5]], "l": [1], "b": [True], "f": [float("nan")], "r": [b"raw"], "n": [None],
+            "d": [datetime.date(2024, 1, 1)], "m": [{"a": b"x"}],
+        }
+    )  # fmt: skip
+    found = dataset_stats(frame)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_card_tables_are_aligned():
-    frame = pl.DataFrame({"a": ["short", "a | longer\none"], "column": [1, 0]})
-    assert card(dataset_stats(frame)).splitlines()[-4:] == [
-        "  | a                               | column         |",
-        "  |:--------------------------------|:---------------|",
-        "  | <code>short</code>              | <code>1</code> |",
-        "  | <code>a \\| longer<br>one</code> | <code>0</code> |",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("columns", "listed"),
-    [
-        (["a"], "<code>a</code>"),
-        (["a", "b"], "<code>a</code> and <code>b</code>"),
-        (["a", "b", "c"], "<code>a</code>, <code>b</code>, and <code>c</code>"),
-    ],
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=30), st.integers(-3, 3), st.floats(-1e6, 1e6), st.lists(st.booleans())),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(1, 70),
 )
-def test_card_lists_the_columns(columns, listed):
-    assert f"* Columns: {listed}\n" in card(dataset_stats(pl.DataFrame({name: ["x"] for name in columns})))
-
-
-def test_card_cuts_long_texts():
-    table = card(dataset_stats(pl.DataFrame({"a": ["x" * 1001, "y" * 1000]})))
-    assert f"<code>{'x' * 1000}...</code>" in table
-    assert f"<code>{'y' * 1000}</code>" in table
-
-
-def test_card_writes_thousands():
-    assert "* Size: 12,345 training samples" in card(dataset_stats(pl.DataFrame({"a": [1] * 12345})))
+def test_statistics_are_those_of_plain_python(rows, count):
+    frame = pl.DataFrame(rows, schema=["text", "label", "score", "list"], orient="row")
+    found = {name: column["details"] for name, column in dataset_stats(frame, count)["statistics"].items()}
+    texts, labels, scores, lists = (list(column) for column in zip(*rows[:count], strict=True))
+    lengths, sizes = [len(text) for text in texts], [len(values) for values in lists]
+    assert found["text"] == {
+        "min": f"{min(lengths)} characters",
+        "mean": f"{round(sum(lengths) / len(lengths), 2)} characters",
+        "max": f"{max(lengths)} characters",
+    }
+    about = "~" if len(set(labels)) > 1 else ""
+    shares = {str(label): f"{about}{labels.count(label) / len(labels):.2%}" for label in sorted(set(labels))}
+    assert found["label"] == shares
+    assert found["score"]["min"] == str(round(min(scores), 2))
+    assert found["score"]["max"] == str(round(max(scores), 2))
+    assert float(found["score"]["mean"]) == pytest.approx(sum(scores) / len(scores), abs=0.0051)
+    if len(set(sizes)) > 1:
+        assert found["list"]["mean"] == f"{sum(sizes) / len(sizes):.2f} elements"

@@ -88,12 +88,13 @@ def read(source: Source) -> Iterator[Batch]:
         )
 
 
-def dataset(data: str, split: str) -> pl.DataFrame:
-    """Load a data set to look at.
+def dataset(data: str, split: str = "train", config: str | None = None) -> pl.LazyFrame:
+    """Open a data set to look at; its rows are read in pieces, when they are needed.
 
     Args:
         data: A Parquet file, or the name of a Hub data set.
         split: The split of a Hub data set.
+        config: The configuration of a Hub data set.
 
     Returns:
         Its rows.
@@ -103,14 +104,16 @@ def dataset(data: str, split: str) -> pl.DataFrame:
     """
     if Path(data).is_file():
         try:
-            return pl.read_parquet(data, glob=False)
+            frame = pl.scan_parquet(data, glob=False)
+            frame.collect_schema()
+            return frame
         except pl.exceptions.PolarsError as error:
-            raise SourceError(f"{data}: not Parquet: {error}") from error
+            raise SourceError(f"{data}: not Parquet: {str(error).splitlines()[0]}") from error
     if data.endswith(".parquet") or data.count("/") != 1 or data.startswith((".", "/")):
         raise SourceError(f"{data}: no such run folder, Parquet file or Hub data set (user/name)")
     import datasets
 
     try:
-        return pl.DataFrame(datasets.load_dataset(data, split=split).with_format("arrow")[:])
+        return pl.LazyFrame(datasets.load_dataset(data, config, split=split).with_format("arrow")[:])
     except Exception as error:
         raise SourceError(hub_fault(data, error)) from error

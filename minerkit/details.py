@@ -1,0 +1,115 @@
+"""The account of a run in depth: texts, documents a query, overlap of the splits, what each rule did."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from minerkit.filters import DECIMALS, exact
+from minerkit.profile import quantiles, text_profile
+from minerkit.stats import counted, dataset_stats
+from minerkit.text import normalised
+
+__all__ = ["run_details", "score_quantiles"]
+
+SPLITS = ("train", "dev")
+
+
+def run_details(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """Describe a run's texts, splits and rules.
+
+    Args:
+        frames: The artefacts by name, and `accounts` (query_id, found, wanted, dropped).
+
+    Returns:
+        A JSON-ready mapping: texts, per_query, overlap, rules and subsets.
+    """
+    split_of = frames["queries"].select("query_id", "split")
+    splits = [split for split in SPLITS if split in split_of["split"]]
+    return {
+        "texts": {
+            "queries": text_profile(frames["queries"].select(value="text")),
+            "documents": text_profile(frames["corpus"].select(value="text")),
+        },
+        "per_query": {split: _per_query(frames, _ids(split_of, split)) for split in splits},
+        "overlap": _overlap(frames, split_of),
+        "rules": {split: _rules(frames, _ids(split_of, split)) for split in splits},
+        "subsets": {
+            name: dataset_stats(frames[name], None) for name in ("pairs", "queries", "corpus", "qrels")
+        },
+    }
+
+
+def score_quantiles(frames: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, float]]:
+    """Give the quantiles of the encoder's scores.
+
+    Args:
+        frames: The artefacts `candidates` and `negatives`.
+
+    Returns:
+        Quantiles of positives and of negatives, and of the gap: a query's lowest positive minus its hardest
+        negative.
+    """
+    positives = frames["candidates"].filter(pl.col("relevance") > 0)
+    negatives = frames["negatives"]
+    lowest = positives.group_by("query_id").agg(lowest=exact(pl.col("score").min()))
+    hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
+    gap = lowest.join(hardest, on="query_id").select((pl.col("lowest") - pl.col("hardest")).round(DECIMALS))
+    found = {"positives": positives.select("score"), "negatives": negatives.select("score"), "gap": gap}
+    return {name: quantiles(counted(scores.lazy()).collect()) for name, scores in found.items()}
+
+
+def _ids(split_of: pl.DataFrame, split: str) -> pl.DataFrame:
+    return split_of.filter(pl.col("split") == split).select("query_id")
+
+
+def _per_query(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[str, Any]:
+    """Count the positives and negatives of every query that was not dropped."""
+    kept = ids.join(frames["accounts"].filter(~pl.col("dropped")), on="query_id", how="semi")
+    found = {}
+    for name, rows in (
+        ("positives", frames["candidates"].filter(pl.col("relevance") > 0)),
+        ("negatives", frames["negatives"]),
+    ):
+        counts = rows.group_by("query_id").agg(pl.len().alias("value"))
+        every = kept.join(counts, on="query_id", how="left").select(pl.col("value").fill_null(0))
+        found[name] = quantiles(counted(every.lazy()).collect())
+    return found
+
+
+def _overlap(frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame) -> dict[str, int]:
+    """Count the texts (normalised) that stand in the rows of both splits."""
+    queries = frames["queries"].select("split", "text")
+    used = pl.concat(
+        [
+            frames["candidates"].filter(pl.col("relevance") > 0).select("query_id", "doc_id"),
+            frames["negatives"].select("query_id", "doc_id"),
+        ]
+    )
+    documents = (
+        used.join(split_of, on="query_id")
+        .select("split", "doc_id")
+        .unique()
+        .join(frames["corpus"], on="doc_id")
+        .select("split", "text")
+    )
+    return {
+        name: rows.select("split", normalised(pl.col("text")))
+        .group_by("text")
+        .agg(pl.col("split").n_unique())
+        .filter(pl.col("split") > 1)
+        .height
+        for name, rows in (("queries", queries), ("documents", documents))
+    }
+
+
+def _rules(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[str, Any]:
+    """Count what the rules left of the candidates, and what was drawn from them."""
+    judged = frames["judged"].join(ids, on="query_id", how="semi")
+    refused = judged.drop_nulls("reason").group_by("reason").len("documents")
+    return {
+        "candidates": len(judged),
+        "refused": dict(refused.sort("documents", "reason", descending=[True, False]).rows()),
+        "eligible": int(judged["reason"].null_count()),
+        "chosen": frames["negatives"].join(ids, on="query_id", how="semi").height,
+    }

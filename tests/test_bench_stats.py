@@ -1,0 +1,28 @@
+"""The benchmark compares like with like: both sides give the same table of all rows."""
+
+import json
+import sys
+
+import pytest
+
+from bench import stats
+
+
+@pytest.mark.parametrize("unit", ["characters", "tokens"])
+def test_both_sides_give_one_table(tmp_path, minilm, unit):
+    file = tmp_path / "small.parquet"
+    stats.write_gooaq(file, 1_500)
+    model, tokens = stats.models(minilm)[unit]
+    _, table = stats.peer(file, model)
+    _, section = stats.ours(file, tokens)
+    assert table in section + "\n"
+    assert f" {unit}</li>" in table
+
+
+def test_a_line_a_case(minilm, monkeypatch, capsys):
+    arguments = ["--model", minilm, "--rows", "700", "--peer-rows", "300", "--repeat", "1"]
+    monkeypatch.setattr(sys, "argv", ["stats.py", *arguments])
+    stats.main()
+    cases = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [case["rows"] for case in cases] == [700, 700, 300, 300]
+    assert all(case["ratio"] > 0 for case in cases[2:])
