@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from minerkit.artefacts import Run
+from minerkit.card import dataset_card
 from minerkit.errors import RunError
 from minerkit.hub.shards import Config, merged_card, write_config
 from minerkit.progress import Reporter
@@ -61,7 +62,7 @@ def data_bundle(run: Run, repo: str, folder: Path, reporter: Reporter) -> Bundle
         for name, splits in subsets(run):
             configs.append(write_config(name, splits, folder))
             advance(sum(shard.rows for shard in configs[-1].shards))
-    card = _card(run)
+    card = dataset_card(run, repo)
     (folder / README).write_text(merged_card(card, configs))
     files = {shard.path: shard.file for config in configs for shard in config.shards}
     return Bundle("dataset", repo, {**files, README: folder / README}, card, tuple(configs))
@@ -107,14 +108,6 @@ def subsets(run: Run) -> Iterator[tuple[str, dict[str, pl.DataFrame]]]:
     by_id = queries.select("query_id", "split").unique("query_id", keep="first")
     qrels = run.read("qrels.parquet")
     yield "qrels", _by_split(qrels.join(by_id, on="query_id", how="left", maintain_order="left"))
-
-
-def _card(run: Run) -> str:
-    """Give the card of a run: Markdown after a YAML block with neither `configs` nor `dataset_info`."""
-    if (run.folder / README).is_file():
-        return (run.folder / README).read_text()
-    recipe = load_recipe(run.folder / "recipe.yaml")
-    return f"---\nlicense: {recipe.license}\n---\n\n# {recipe.name}\n"
 
 
 def _by_split(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:

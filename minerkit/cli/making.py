@@ -1,0 +1,65 @@
+"""Commands that make a run: ingest, mine."""
+
+from pathlib import Path
+
+from minerkit.cli.common import (
+    DeviceOption,
+    InputOption,
+    JsonOption,
+    LimitOption,
+    OutOption,
+    QuietOption,
+    RecipeOption,
+    SampleOption,
+    SetOption,
+    app,
+    as_text,
+    print_result,
+    print_run,
+    recipe_of,
+)
+
+__all__ = ["ingest", "mine"]
+
+
+@app.command(epilog="Example: minerkit ingest -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
+def ingest(
+    recipe: RecipeOption,
+    input_: InputOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Turn a raw corpus into queries, corpus, qrels and pairs; say what was rejected, and show some pairs."""
+    from minerkit import pipeline
+    from minerkit.intake import render_intake
+    from minerkit.progress import Reporter
+
+    spec = recipe_of(recipe, set_, input_, sample, limit)
+    run = pipeline.ingest(spec, out or Path("runs") / spec.name, Reporter(quiet))
+    account = pipeline.ingest_account(run, spec)
+    print_result(as_text(account) if as_json else render_intake(account, str(run.folder)))
+
+
+@app.command(epilog="Example: minerkit mine -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
+def mine(
+    recipe: RecipeOption,
+    input_: InputOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Mine hard negatives: raw rows in, train.parquet and dev.parquet out."""
+    from minerkit import pipeline
+    from minerkit.progress import Reporter
+
+    spec = recipe_of(recipe, set_, input_, sample, limit)
+    run = pipeline.mine(spec, out or Path("runs") / spec.name, device, Reporter(quiet))
+    print_run(run.folder, "json" if as_json else "text")
