@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.text import BLANK, normalised
-from minerkit.variants import fold_variants
+from minerkit.variants import simplified
 from minerkit.words import words
 
 __all__ = ["Match", "match_answers"]
@@ -62,9 +62,6 @@ def match_answers(
 
     Returns:
         n matches. Where nothing matched, the best candidate is given nevertheless.
-
-    Raises:
-        MissingExtraError: A text is Chinese, and OpenCC is not installed.
     """
     texts = _folded(passages)
     ranking = _Ranking(texts)
@@ -170,12 +167,11 @@ def _holders(answers: Sequence[str], passages: Sequence[str]) -> dict[str, npt.N
 
 
 def _without_blanks(column: str) -> pl.Expr:
-    return pl.col(column).str.replace_all(BLANK, "")
+    return pl.col(column).str.replace_all(f"[{BLANK}]+", "")
 
 
 def _folded(texts: Sequence[str]) -> list[str]:
     """Fold texts: NFKC, white space as single blanks, lower case, traditional Chinese as simplified."""
     column = pl.Series("text", texts, dtype=pl.String).to_frame()
     form = normalised(pl.col("text")).str.to_lowercase()
-    rows = column.select(form, han=pl.col("text").str.contains(r"\p{Han}")).iter_rows()
-    return [fold_variants(text) if han else text for text, han in rows]
+    return simplified(column.select(form).to_series()).to_list()

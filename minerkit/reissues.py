@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.text import jaccard, shingles
-from minerkit.variants import fold_variants
+from minerkit.text import BLANK, jaccard, shingles
 
 __all__ = ["reissue_groups"]
 
@@ -33,15 +32,13 @@ def reissue_groups(texts: Sequence[str], threshold: float = 0.5) -> list[int]:
 
     Returns:
         n positions: for each report that of the first report of its group, its own if it stands alone.
-
-    Raises:
-        MissingExtraError: A text is Chinese, and OpenCC is not installed.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     size = len(texts)
-    folded = _folded(texts)
+    # Printings of one text differ in their blanks; variants of characters are one to the shingles.
+    folded = pl.Series("text", texts, dtype=pl.String).str.replace_all(f"[{BLANK}]+", "")
     pairs = _similar(_minhashes(folded), threshold - MARGIN)
     pairs = pairs[jaccard(folded, pairs) >= threshold]
     links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
@@ -70,11 +67,3 @@ def _similar(minhashes: npt.NDArray[np.uint32], least: float) -> npt.NDArray[np.
         others = np.flatnonzero(agreeing >= least * PERMUTATIONS) + row + 1
         found.append(np.stack([np.full(len(others), row), others], axis=1))
     return np.concatenate(found)
-
-
-def _folded(texts: Sequence[str]) -> pl.Series:
-    """Fold what differs between printings of one text: variants of characters, and blanks."""
-    series = pl.Series("text", texts, dtype=pl.String)
-    rows = zip(series, series.str.contains(r"\p{Han}"), strict=True)
-    bare = ["".join((fold_variants(text) if han else text).split()) for text, han in rows]
-    return pl.Series("text", bare, dtype=pl.String)

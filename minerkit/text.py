@@ -3,21 +3,34 @@
 Identity is never an id. Three notions, from strict to loose:
 
 * normalised text: NFKC, white space collapsed; equal here means one document or one query
-* match key: also lower case and without closing punctuation; equal here means a positive may not be
-  another query's negative, and the texts stay in one split
+* match key: also lower case, in simplified Chinese characters and without closing punctuation; equal here
+  means a positive may not be another query's negative, and the texts stay in one split
 * Jaccard similarity of the five-character shingles: near-duplicates (`minerkit.near_duplicates`)
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from minerkit.variants import simplified
+
 __all__ = ["cleaned", "jaccard", "match_key", "normalise", "normalised", "scattered", "shingles"]
 
 #: White space as the Unicode standard has it, and the characters that are blank without being space.
-BLANK = r"[\s\u{200b}\u{2060}\u{feff}\u{00ad}]+"
-#: What closes a sentence in Latin and CJK text; a question with and without its mark is the same question.
-CLOSING = r"[\s.?!。？！…]+$"
+BLANK = r"\s\u{200b}\u{2060}\u{feff}\u{00ad}"
+#: Characters that NFKC keeps wherever they stand (quick check yes, combining class 0: Unicode Standard Annex
+#: 15, section 9): printable ASCII; most Latin, Greek and Cyrillic letters; dashes and quotation marks;
+#: Chinese, Japanese and Korean. There are more, but most texts are of these.
+KEPT = (
+    r" -~\u{c0}-\u{131}\u{391}-\u{3a1}\u{3a3}-\u{3c9}\u{400}-\u{45f}\u{2013}-\u{2016}\u{2018}-\u{2022}"
+    r"\u{3001}-\u{3029}\u{3041}-\u{3094}\u{30a1}-\u{30fa}\u{4e00}-\u{9fff}\u{ac00}-\u{d7a3}"
+)
+#: What a text has that normalising may change.
+ODD = rf"[^{KEPT}]|^ |  | $"
+#: What closes a sentence in Latin and CJK text, normalised; a question with and without its mark is the same.
+CLOSING = " .?!。"
 #: Characters a shingle: unrelated texts of one language share few of five, most of three.
 SHINGLE = 5
 #: An odd number with well-mixed bits (the golden ratio), for hashing windows of characters.
@@ -33,7 +46,7 @@ def normalised(text: pl.Expr) -> pl.Expr:
     Returns:
         NFKC (Unicode Standard Annex 15) with white space collapsed to single blanks and trimmed.
     """
-    return text.str.normalize("NFKC").str.replace_all(BLANK, " ").str.strip_chars()
+    return text.map_batches(_normalised, return_dtype=pl.String, is_elementwise=True)
 
 
 def cleaned(text: pl.Expr) -> pl.Expr:
@@ -43,10 +56,9 @@ def cleaned(text: pl.Expr) -> pl.Expr:
         text: A string expression.
 
     Returns:
-        The text without surrounding white space; an empty text becomes null.
+        The text without surrounding white space; a text that is empty when normalised becomes null.
     """
-    trimmed = text.str.strip_chars()
-    return pl.when(normalised(trimmed).str.len_bytes() > 0).then(trimmed)
+    return pl.when(text.str.contains(rf"[^{BLANK}]")).then(text.str.strip_chars())
 
 
 def match_key(text: pl.Expr) -> pl.Expr:
@@ -56,11 +68,43 @@ def match_key(text: pl.Expr) -> pl.Expr:
         text: A string expression.
 
     Returns:
-        The normalised text in lower case without closing punctuation; where nothing else is left, with it.
+        The normalised text in lower case, with traditional Chinese characters simplified and without closing
+        punctuation; where nothing else is left, with it.
     """
-    folded = normalised(text).str.to_lowercase()
-    bare = folded.str.replace(CLOSING, "")
-    return pl.when(bare.str.len_bytes() > 0).then(bare).otherwise(folded)
+    return text.map_batches(_match_key, return_dtype=pl.String, is_elementwise=True)
+
+
+def _normalised(texts: pl.Series) -> pl.Series:
+    """Normalise the texts that need it; most do not, and to see that takes a tenth of the time."""
+    return _changed(texts, texts.str.contains(ODD), _rewritten)
+
+
+def _match_key(texts: pl.Series) -> pl.Series:
+    # Normalised again, since a letter and its accents may compose in lower case only, as in J and caron.
+    odd = texts.str.contains(ODD)
+    plain = _changed(texts, odd, lambda part: _rewritten(_rewritten(part).str.to_lowercase()))
+    upper = plain.str.contains(r"\p{Changes_When_Lowercased}")
+    lower = _changed(plain, upper, lambda part: part.str.to_lowercase())
+    folded = _changed(lower, lower.str.len_bytes() > lower.str.len_chars(), simplified)
+    return _changed(folded, folded.str.contains(rf"[{CLOSING}]$"), _bare)
+
+
+def _bare(texts: pl.Series) -> pl.Series:
+    bare = texts.str.strip_chars_end(CLOSING)
+    return bare.zip_with(bare.str.len_bytes() > 0, texts)
+
+
+def _rewritten(texts: pl.Series) -> pl.Series:
+    """Normalise texts, one and all."""
+    # A blank by itself is the most frequent white space by far; it need not be replaced.
+    blanks = rf"[{BLANK}]{{2,}}|[[{BLANK}]--[ ]]"
+    return texts.str.normalize("NFKC").str.replace_all(blanks, " ").str.strip_chars(" ")
+
+
+def _changed(texts: pl.Series, which: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """Change some texts; the others are neither copied nor looked at."""
+    places = which.fill_null(False).arg_true()
+    return texts.clone().scatter(places, change(texts.gather(places))) if len(places) else texts
 
 
 def normalise(text: str) -> str:

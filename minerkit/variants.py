@@ -1,32 +1,38 @@
-"""Fold simplified and traditional Chinese into one, to compare texts."""
+"""Traditional and simplified Chinese characters as one, to compare texts."""
 
 from functools import cache
-from typing import Any
 
-from minerkit.errors import MissingExtraError
+import polars as pl
 
-__all__ = ["fold_variants"]
+__all__ = ["simplified"]
+
+#: The blocks of CJK ideographs (Unicode 16): the basic one, and extensions A to I.
+BLOCKS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x323AF))
 
 
-def fold_variants(text: str) -> str:
-    """Write a text in simplified Chinese, character by character, for comparison only.
+def simplified(texts: pl.Series) -> pl.Series:
+    """Write texts in simplified Chinese, character by character, for comparison only.
 
     Args:
-        text: Any text.
+        texts: n strings.
 
     Returns:
-        The text with traditional characters replaced; words are not (記憶體 becomes 记忆体, not 内存).
-
-    Raises:
-        MissingExtraError: OpenCC is not installed.
+        The texts with each traditional character replaced by one simplified character, so that lengths stay;
+        words are not (記憶體 becomes 记忆体, not 内存). Texts without Chinese characters stay as they are.
     """
-    return str(_converter().convert(text))
+    chinese = texts.str.contains(r"\p{Han}").fill_null(False).arg_true()
+    if not len(chinese):
+        return texts
+    return texts.clone().scatter(chinese, texts.gather(chinese).str.replace_many(_characters()))
 
 
 @cache
-def _converter() -> Any:
-    try:
-        import opencc
-    except ImportError as error:
-        raise MissingExtraError('folding variants needs OpenCC: pip install "minerkit[documents]"') from error
-    return opencc.OpenCC("t2s")
+def _characters() -> dict[str, str]:
+    """Ask OpenCC for the simplified form of every character on its own."""
+    import opencc
+
+    characters = [chr(code) for first, last in BLOCKS for code in range(first, last + 1)]
+    forms = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
+    changed = {old: new for old, new in zip(characters, forms, strict=True) if new != old and len(new) == 1}
+    # A few forms have a simpler one themselves; all of them end at the same.
+    return {old: changed.get(new, new) for old, new in changed.items()}

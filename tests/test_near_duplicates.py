@@ -95,7 +95,8 @@ def test_pairs_are_sorted_with_the_smaller_position_first():
 def test_result_does_not_depend_on_how_many_texts_are_hashed_at_once(monkeypatch):
     texts = planted(3, 100)
     whole = pairs(texts)
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(module, "BLOCK", 700)
+    monkeypatch.setattr(module, "BATCH", 7)
     assert pairs(texts) == whole
 
 

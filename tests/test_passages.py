@@ -1,16 +1,12 @@
 """Sentences, packing, and what is no text: small inputs, and properties that hold for any."""
 
-import sys
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minerkit.documents import Document, Rejected, Section
-from minerkit.errors import MissingExtraError
 from minerkit.passages import Passage, passages, repeated_paragraphs, split_sentences
 from minerkit.sentences import is_fragment, joined
-from minerkit.variants import fold_variants
 
 
 def document(*paragraphs, heading=(), report="a.md"):
@@ -295,22 +291,3 @@ def test_paragraphs_of_many_reports_are_boilerplate():
 
 def test_a_paragraph_repeated_in_one_report_is_no_boilerplate():
     assert repeated_paragraphs([document(*[sentence(20)] * 9)]) == frozenset()
-
-
-# Variants
-
-
-def test_traditional_characters_are_folded():
-    pytest.importorskip("opencc")
-    assert fold_variants("瑞薩電子的現金流與盈利能力") == "瑞萨电子的现金流与盈利能力"
-    assert fold_variants("中芯国际 SMIC") == "中芯国际 SMIC"
-
-
-def test_folding_without_opencc_says_what_to_install(monkeypatch):
-    from minerkit import variants
-
-    variants._converter.cache_clear()
-    monkeypatch.setitem(sys.modules, "opencc", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "minerkit\[documents\]"'):
-        fold_variants("電")
-    variants._converter.cache_clear()

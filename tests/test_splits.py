@@ -1,5 +1,4 @@
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 import polars as pl
@@ -7,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit import near_duplicates
 from minerkit.clean import clean, tables
 from minerkit.errors import SourceError
 from minerkit.recipe import Clean, Split
@@ -24,14 +22,6 @@ TEXTS = [
     LONG, LONG.replace("week", "weak"), LONG.replace("peeled", "Peeled") + "!",
     "ice", "Ice.", *(f"plain text {letter}" for letter in "abcdefghijklmnopqrst"),
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True, scope="module")
-def small_tables() -> Iterator[None]:
-    """Keep the table of shingles small: a few texts do not need one for millions."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(near_duplicates, "BITS", 14)
-        yield
 
 
 def collection(rows: list[tuple[str, str]]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:

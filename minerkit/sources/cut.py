@@ -16,7 +16,6 @@ from minerkit.sources.files import input_files, source_records
 from minerkit.sources.rows import BLANK, SHOWN, cell
 from minerkit.sources.tables import file_format
 from minerkit.text import match_key
-from minerkit.variants import fold_variants
 
 __all__ = ["Cut", "Part", "Reason", "cut"]
 
@@ -191,8 +190,6 @@ def _row_parts(text: str, name: str, group: str, place: str, source: Source) -> 
 def _same(texts: Sequence[str]) -> Iterator[list[int]]:
     """Yield the positions of equal texts (spelling and Chinese variants are equal), in the order of texts."""
     rows = pl.DataFrame({"text": texts}, schema={"text": pl.String})
-    chinese = rows["text"].str.contains(r"\p{Han}")
-    folded = [fold_variants(text) if han else text for text, han in zip(texts, chinese, strict=True)]
-    keys = rows.select(match_key(pl.lit(pl.Series("text", folded, pl.String))).alias("key"))
+    keys = rows.select(match_key(pl.col("text")).alias("key"))
     places = keys.with_row_index("place").group_by("key", maintain_order=True).agg("place")
     yield from places["place"].to_list()
