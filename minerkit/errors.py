@@ -4,6 +4,7 @@ MinerkitError                exit code 1: the user can mend it
 ├── RecipeError              a recipe that does not validate, or no such recipe
 ├── SourceError              raw input that is missing, unreadable or unusable
 ├── EncoderError             a model that cannot be loaded or does not fit
+├── HubError                 the Hub cannot be reached, or refuses what is pushed
 ├── MissingExtraError        an optional package is not installed
 └── RunError                 a run folder that is missing, locked or damaged
     └── AuditError           a run that breaks an invariant
@@ -12,6 +13,7 @@ MinerkitError                exit code 1: the user can mend it
 __all__ = [
     "AuditError",
     "EncoderError",
+    "HubError",
     "MinerkitError",
     "MissingExtraError",
     "RecipeError",
@@ -34,6 +36,10 @@ class SourceError(MinerkitError):
 
 class EncoderError(MinerkitError):
     """An encoder cannot be loaded, or gives embeddings that cannot be used."""
+
+
+class HubError(MinerkitError):
+    """The Hub cannot be reached, does not know the user, or refuses what is pushed."""
 
 
 class MissingExtraError(MinerkitError):

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -12,6 +13,8 @@ os.environ["MINERKIT_CACHE"] = tempfile.mkdtemp(prefix="minerkit-cache-")
 import hypothesis
 import polars as pl
 import pytest
+
+from tests.hub import Client, Hub
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("default")
@@ -45,11 +48,42 @@ def sample_pairs() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def mined_sample(tmp_path_factory) -> Path:
-    """The run folder of the mined sample; tests leave it as it is."""
-    from minerkit import pipeline
+def sample_run(tmp_path_factory) -> Path:
+    """The folder of a finished run of the bundled sample; copy it to change it."""
+    from minerkit.pipeline import mine
     from minerkit.recipes import load_recipe
 
-    folder = tmp_path_factory.mktemp("mined") / "gooaq"
-    pipeline.mine(load_recipe("gooaq", sample=True), folder, "cpu")
-    return folder
+    return mine(load_recipe("gooaq", sample=True), tmp_path_factory.mktemp("sample") / "gooaq").folder
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory) -> Iterator[Hub]:
+    """The Hub of the session; tests take `hub`, and names of their own."""
+    found = Hub(tmp_path_factory.mktemp("hub"))
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def hub(served) -> Iterator[Hub]:
+    """A Hub without faults in it, in a process of its own."""
+    yield served
+    assert served.heal() == [], "a fault never happened"
+
+
+@pytest.fixture(scope="session", params=["lfs", "xet"])
+def either(request, served, tmp_path_factory) -> Iterator[Client]:
+    """A client of the Hub that sends and fetches large files by LFS, then one that does by Xet."""
+    if request.param == "xet":
+        pytest.importorskip("hf_xet")
+    client = Client(served.environment(tmp_path_factory.mktemp("home"), xet=request.param == "xet"))
+    yield client
+    client.stop()
+
+
+@pytest.fixture(scope="session")
+def client(served, tmp_path_factory) -> Iterator[Client]:
+    """A client of the Hub that sends and fetches large files by LFS."""
+    client = Client(served.environment(tmp_path_factory.mktemp("home")))
+    yield client
+    client.stop()

@@ -21,13 +21,13 @@ NASTY = "a | b `c` <script>alert(1)</script> *d* [e](f) \\ _g_\n\n```\n# h\r--- 
 
 
 @pytest.fixture(scope="module")
-def card(mined_sample) -> str:
-    return dataset_card(load(mined_sample))
+def card(sample_run) -> str:
+    return dataset_card(load(sample_run))
 
 
 @pytest.fixture(scope="module")
-def stats(mined_sample) -> dict:
-    return load(mined_sample).read_json("stats.json")
+def stats(sample_run) -> dict:
+    return load(sample_run).read_json("stats.json")
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def tables(card: str) -> list[list[list[str]]]:
     return found
 
 
-def test_the_run_holds_its_card(mined_sample, card):
-    assert (mined_sample / "README.md").read_text() == card
+def test_the_run_holds_its_card(sample_run, card):
+    assert (sample_run / "README.md").read_text() == card
 
 
 def test_the_front_matter_is_what_the_hub_knows(card):
@@ -174,14 +174,14 @@ def test_examples_are_the_data_s_own_rows(nasty_run):
     assert first in [json.loads(block) for block in blocks]
 
 
-def test_no_folder_of_the_machine_is_told(nasty_run, mined_sample):
-    for run in (nasty_run, mined_sample):
+def test_no_folder_of_the_machine_is_told(nasty_run, sample_run):
+    for run in (nasty_run, sample_run):
         found = dataset_card(load(run))
         assert str(run.parent) not in found
         assert str(Path.cwd()) not in found
 
 
-def test_the_command_makes_it_again(mined_sample, card, nasty_run, stats):
+def test_the_command_makes_it_again(sample_run, card, nasty_run, stats):
     assert "minerkit mine --recipe gooaq --sample\n" in card
     assert "minerkit mine --recipe gooaq\n" in card_markdown(load_recipe("gooaq"), stats)
     own = dataset_card(load(nasty_run))
@@ -190,16 +190,18 @@ def test_the_command_makes_it_again(mined_sample, card, nasty_run, stats):
     assert Recipe.model_validate(written).mine == load_recipe(nasty_run / "recipe.yaml").mine
 
 
-def test_loading_lines_name_the_repository(mined_sample, card):
+def test_loading_lines_name_the_repository(sample_run, card):
     assert 'load_dataset("parquet", data_files=files)' in card
-    pushed = dataset_card(load(mined_sample), "team/data")
+    assert 'load_dataset("user/name", "labeled-pair", split="train")' in card
+    pushed = dataset_card(load(sample_run), "team/data")
     assert 'train = load_dataset("team/data", "labeled-pair", split="train")' in pushed
     assert 'dev = load_dataset("team/data", "labeled-pair", split="dev")' in pushed
+    assert "user/name" not in pushed and "data_files" not in pushed
 
 
-def test_the_local_loading_lines_work(mined_sample, card, monkeypatch):
-    code = card.split("```python\n")[1].split("```")[0]
-    monkeypatch.chdir(mined_sample)
+def test_the_local_loading_lines_work(sample_run, card, monkeypatch):
+    code = card.split("```python\n")[2].split("```")[0]
+    monkeypatch.chdir(sample_run)
     found: dict = {}
     exec(code, found)
     assert {name: len(rows) for name, rows in found["data"].items()} == {
@@ -267,6 +269,18 @@ def test_a_recipe_without_a_hand_written_part(stats):
     assert "About the corpus" not in card_markdown(load_recipe("gooaq", {"card": None}), stats)
 
 
+def test_an_edited_card_stays_until_the_run_changes(tmp_path, sample_pairs):
+    sample_pairs.head(60).write_parquet(tmp_path / "pairs.parquet")
+    values = {"name": "t", "source": {"path": str(tmp_path / "pairs.parquet")}, "encoder": {"model": "lsa"}}
+    run = pipeline.mine(Recipe.model_validate(values), tmp_path / "run")
+    (run.folder / "README.md").write_text("my own words")
+    pipeline.mine(Recipe.model_validate(values), tmp_path / "run")
+    assert pipeline.audit_run(run.folder) == []
+    assert (run.folder / "README.md").read_text() == "my own words"
+    pipeline.mine(Recipe.model_validate({**values, "mine": {"negatives": 2}}), tmp_path / "run")
+    assert (run.folder / "README.md").read_text() == dataset_card(run)
+
+
 def test_a_missing_hand_written_part_is_found_before_the_work(tmp_path):
     recipe = load_recipe("gooaq", {"card": "none.md"}, sample=True)
     with pytest.raises(RecipeError, match=r"card: no file none\.md; write it, or set card: null"):
@@ -294,11 +308,11 @@ def test_the_card_is_made_anew_when_the_hand_written_part_changes(tmp_path, samp
     assert pipeline.audit_run(run.folder) == []
 
 
-def test_the_command_prints_or_writes_it(mined_sample, card, tmp_path):
+def test_the_command_prints_or_writes_it(sample_run, card, tmp_path):
     from typer.testing import CliRunner
 
     from minerkit.cli import app
 
-    assert CliRunner().invoke(app, ["card", str(mined_sample)]).output == card
-    CliRunner().invoke(app, ["card", str(mined_sample), "--out", str(tmp_path / "CARD.md")])
+    assert CliRunner().invoke(app, ["card", str(sample_run)]).output == card
+    CliRunner().invoke(app, ["card", str(sample_run), "--out", str(tmp_path / "CARD.md")])
     assert (tmp_path / "CARD.md").read_text() == card

@@ -27,15 +27,15 @@ def numbers(text: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def stats(mined_sample):
-    return json.loads((mined_sample / "stats.json").read_text())
+def stats(sample_run):
+    return json.loads((sample_run / "stats.json").read_text())
 
 
-def test_a_run_s_numbers_are_its_stats_json(mined_sample, stats):
-    assert json.loads(call("stats", mined_sample, "--format", "json")) == stats
+def test_a_run_s_numbers_are_its_stats_json(sample_run, stats):
+    assert json.loads(call("stats", sample_run, "--format", "json")) == stats
 
 
-def test_every_number_of_the_tables_is_in_stats_json(mined_sample, stats):
+def test_every_number_of_the_tables_is_in_stats_json(sample_run, stats):
     """Each number is one of the stats, formatted in one of the ways the tables know, or a share of two."""
     leaves: list[float] = []
 
@@ -53,14 +53,14 @@ def test_every_number_of_the_tables_is_in_stats_json(mined_sample, stats):
     known = {
         form.format(value) for value in [*leaves, *shares] for form in ("{:,}", "{:,.3f}", "{:.1%}", "{:.2%}")
     }
-    text = call("stats", mined_sample)
+    text = call("stats", sample_run)
     text = re.sub(r"(accuracy|mrr|ndcg)@\d+|(\d+%\s+)+max|runs?/\S+|\S*/gooaq\S*", "", text)
     text = text.replace(stats["retrieval"]["queries"], "")
     assert [number for number in numbers(text) if number not in known] == []
 
 
-def test_text_fits_80_columns_and_keeps_its_numbers(mined_sample):
-    lines = call("stats", mined_sample).splitlines()
+def test_text_fits_80_columns_and_keeps_its_numbers(sample_run):
+    lines = call("stats", sample_run).splitlines()
     assert all(
         len(line.rstrip()) <= 80 for line in lines if not re.match(r"(Input|Retrieval|Search|Files):? ", line)
     )
@@ -88,65 +88,65 @@ def call_on(frame: pl.DataFrame) -> str:
         return call("stats", file)
 
 
-def test_a_file_is_described_as_a_whole(mined_sample, stats):
-    found = describe(str(mined_sample / "train.parquet"))
+def test_a_file_is_described_as_a_whole(sample_run, stats):
+    found = describe(str(sample_run / "train.parquet"))
     assert found["rows"] == stats["splits"]["train"]["rows"]
     assert found["per_query"]["queries"] == stats["splits"]["train"]["queries"]
     assert found["per_query"]["negatives"] == stats["per_query"]["train"]["negatives"]
-    assert describe(str(mined_sample / "train.parquet"), rows="7")["rows"] == 7
-    text = call("stats", mined_sample / "train.parquet")
+    assert describe(str(sample_run / "train.parquet"), rows="7")["rows"] == 7
+    text = call("stats", sample_run / "train.parquet")
     for word in ("Columns", "Length in characters", "Scripts", "Labels", "Documents a query"):
         assert word in text
 
 
-def test_tokens_are_added_with_a_model(mined_sample, minilm):
-    found = describe(str(mined_sample), model=minilm)["texts"]["queries"]
+def test_tokens_are_added_with_a_model(sample_run, minilm):
+    found = describe(str(sample_run), model=minilm)["texts"]["queries"]
     assert found["tokens"]["0%"] >= 4 and found["tokens"]["mean"] < found["characters"]["mean"]
-    assert "Length in tokens" in call("stats", mined_sample / "dev.parquet", "--model", minilm)
+    assert "Length in tokens" in call("stats", sample_run / "dev.parquet", "--model", minilm)
 
 
 def test_markup_in_a_name_is_text():
     assert "[bold]x[/bold]" in call_on(pl.DataFrame({"[bold]x[/bold]": ["a"]}))
 
 
-def test_the_card_of_a_run_names_the_recipe_s_loss(mined_sample, stats):
-    found = call("stats", mined_sample, "--format", "card")
+def test_the_card_of_a_run_names_the_recipe_s_loss(sample_run, stats):
+    found = call("stats", sample_run, "--format", "card")
     rows = stats["splits"]["train"]["rows"]
     assert found.startswith(f"* Size: {rows:,} training samples\n* Columns: <code>question</code>, ")
     assert "based on the first 1000 samples:" in found
     assert '"pos_weight": 5\n' in found and "BinaryCrossEntropyLoss" in found
 
 
-def test_the_card_of_a_file_names_a_loss_when_asked(mined_sample):
-    file = str(mined_sample / "train.parquet")
+def test_the_card_of_a_file_names_a_loss_when_asked(sample_run):
+    file = str(sample_run / "train.parquet")
     assert "* Loss:" not in section(file)
     assert "MultipleNegativesRankingLoss" in section(file, loss="mnrl")
-    assert section(str(mined_sample)).startswith(section(file))
+    assert section(str(sample_run)).startswith(section(file))
 
 
-def test_dev_rows_are_evaluation_samples(mined_sample, stats):
+def test_dev_rows_are_evaluation_samples(sample_run, stats):
     rows = stats["splits"]["dev"]["rows"]
-    assert section(str(mined_sample), "dev").startswith(f"* Size: {rows:,} evaluation samples\n")
+    assert section(str(sample_run), "dev").startswith(f"* Size: {rows:,} evaluation samples\n")
 
 
-def test_the_number_of_rows_can_be_chosen(mined_sample, stats):
+def test_the_number_of_rows_can_be_chosen(sample_run, stats):
     size = stats["splits"]["train"]["rows"]
     for rows, counted in ((None, 1000), ("20", 20), ("all", size), (str(size + 1), size)):
-        assert f"based on the first {counted} samples:" in section(str(mined_sample), rows=rows)
-    assert "based on the first 100 samples:" in section(str(mined_sample), layout="current")
-    assert "based on the first 20 samples:" in section(str(mined_sample), layout="current", rows="20")
+        assert f"based on the first {counted} samples:" in section(str(sample_run), rows=rows)
+    assert "based on the first 100 samples:" in section(str(sample_run), layout="current")
+    assert "based on the first 20 samples:" in section(str(sample_run), layout="current", rows="20")
 
 
-def test_the_current_layout_counts_tokens(mined_sample, minilm):
-    file = str(mined_sample / "train.parquet")
+def test_the_current_layout_counts_tokens(sample_run, minilm):
+    file = str(sample_run / "train.parquet")
     assert " tokens" in section(file, layout="current", model=minilm)
     assert " characters" in section(file, layout="current")
 
 
-def test_usage_is_explained(mined_sample):
-    assert "--layout current" in call("stats", mined_sample, "--format", "card", "--model", "x", code=2)
-    call("stats", mined_sample, "--rows", "0", code=2)
-    call("stats", mined_sample, "--layout", "newest", code=2)
+def test_usage_is_explained(sample_run):
+    assert "--layout current" in call("stats", sample_run, "--format", "card", "--model", "x", code=2)
+    call("stats", sample_run, "--rows", "0", code=2)
+    call("stats", sample_run, "--layout", "newest", code=2)
 
 
 def test_what_is_not_there_is_one_clear_line(tmp_path):
@@ -185,6 +185,6 @@ def test_a_file_that_is_damaged_inside_is_one_clear_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
-def test_a_split_that_a_run_lacks_is_named(mined_sample):
+def test_a_split_that_a_run_lacks_is_named(sample_run):
     with pytest.raises(RunError, match=r"test\.parquet is missing; a run has the splits train and dev"):
-        section(str(mined_sample), "test")
+        section(str(sample_run), "test")

@@ -10,8 +10,8 @@ from minerkit.details import run_details, score_quantiles
 
 
 @pytest.fixture(scope="module")
-def run(mined_sample):
-    return load(mined_sample)
+def run(sample_run):
+    return load(sample_run)
 
 
 @pytest.fixture(scope="module")

@@ -477,8 +477,8 @@ RECORDS = st.fixed_dictionaries({}, optional={QUERY: CELLS, POSITIVE: CELLS, "ot
 
 
 def compare(lines: list[bytes]) -> None:
-    source, file = spec("a.jsonl"), Path("a.jsonl")
-    fast = pair_rows._fast(file, lines, 4, source)
+    source = spec("a.jsonl")
+    fast = pair_rows._fast("a.jsonl", lines, 4, source)
     if fast is None:
         return
     places = (f"a.jsonl:{number}" for number in range(5, 5 + len(lines)))
@@ -512,7 +512,7 @@ def test_the_fast_and_the_careful_way_agree_on_damaged_lines(record, data):
 
 
 def test_plain_lines_go_the_fast_way(tmp_path):
-    found = pair_rows._fast(Path("a.jsonl"), json_lines(ROWS[:7]).splitlines(True), 0, spec("a.jsonl"))
+    found = pair_rows._fast("a.jsonl", json_lines(ROWS[:7]).splitlines(True), 0, spec("a.jsonl"))
     assert [row[:2] for row in found.entries.rows()] == ROWS[:7]
 
 

@@ -22,6 +22,7 @@ LAYERS = [
     {"describe"},
     {"stages"},
     {"pipeline"},
+    {"hub"},
     {"cli"},
 ]  # fmt: skip
 #: Modules that read or write files.
@@ -38,6 +39,7 @@ FILE_OWNERS = {
     "cli",
     "documents",
     "report",
+    "hub",
 }
 
 

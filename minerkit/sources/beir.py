@@ -1,21 +1,17 @@
 """BEIR folders: corpus.jsonl, queries.jsonl, and qrels.tsv or qrels/<split>.tsv, plain or packed."""
 
-import csv
-import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 from minerkit.errors import SourceError
 from minerkit.recipe import Source
-from minerkit.sources.collection import Judgement, Text, collected
-from minerkit.sources.pairs import grade
-from minerkit.sources.rows import BLANK, Batch, cell
-from minerkit.sources.tables import opened, records
+from minerkit.sources.collection import Remarks, Text, collected
+from minerkit.sources.qrels import judgements
+from minerkit.sources.rows import BLANK, SHOWN, Batch, cell
+from minerkit.sources.tables import PACKED, records
 
 __all__ = ["read"]
-
-Bad = list[tuple[str, str, str]]
 
 
 def read(source: Source) -> Iterator[Batch]:
@@ -28,66 +24,56 @@ def read(source: Source) -> Iterator[Batch]:
         One batch. A document's title and text are joined by a blank, as BEIR's own models do.
 
     Raises:
-        SourceError: A file is missing or damaged.
+        SourceError: A file is missing, damaged or empty, or no judgement names what there is.
     """
     folder = Path(str(source.path)).expanduser()
     if not folder.is_dir():
         raise SourceError(f"no folder {folder} (source.path); format beir needs one with corpus.jsonl")
     corpus, queries = (_file(folder, f"{name}.jsonl") for name in ("corpus", "queries"))
     qrels = _qrels_file(folder, source.split)
-    bad: Bad = []
+    remarks = Remarks()
     yield collected(
-        _texts(corpus, bad),
-        _texts(queries, bad),
-        itertools.islice(_judgements(qrels, bad), source.limit),
-        bad,
+        _texts(corpus, remarks),
+        _texts(queries, remarks),
+        itertools.islice(judgements(qrels, "beir", remarks), source.limit),
+        remarks,
+        (str(corpus), str(queries), str(qrels)),
     )
 
 
+def _found(file: Path) -> Path | None:
+    """Find a file, plain or packed."""
+    packed = (file, *(file.with_name(file.name + suffix) for suffix in PACKED))
+    return next((path for path in packed if path.is_file()), None)
+
+
 def _file(folder: Path, name: str) -> Path:
-    for file in (folder / name, folder / f"{name}.gz", folder / f"{name}.zst"):
-        if file.is_file():
-            return file
-    raise SourceError(f"{folder}: no {name}; format beir needs corpus.jsonl, queries.jsonl and qrels")
+    file = _found(folder / name)
+    if file is None:
+        raise SourceError(f"{folder}: no {name}; format beir needs corpus.jsonl, queries.jsonl and qrels")
+    return file
 
 
 def _qrels_file(folder: Path, split: str) -> Path:
-    whole = folder / "qrels.tsv"
-    if whole.is_file():
-        return whole
-    file = folder / "qrels" / f"{split}.tsv"
-    if file.is_file():
-        return file
-    there = sorted(found.stem for found in (folder / "qrels").glob("*.tsv"))
-    hint = f"set source.split to one of {', '.join(there)}" if there else "format beir needs its judgements"
-    raise SourceError(f"{folder}: no qrels.tsv and no qrels/{split}.tsv; {hint}")
+    file = _found(folder / "qrels.tsv") or _found(folder / "qrels" / f"{split}.tsv")
+    if file is None:
+        there = sorted(found.name.split(".tsv")[0] for found in (folder / "qrels").glob("*.tsv*"))
+        hint = f"set source.split to one of {', '.join(there)}" if there else "format beir needs judgements"
+        raise SourceError(f"{folder}: no qrels.tsv and no qrels/{split}.tsv; {hint}")
+    return file
 
 
-def _texts(file: Path, bad: Bad) -> Iterator[Text]:
-    for place, row in records(file, {"id": "_id", "text": "text"}):
+def _texts(file: Path, remarks: Remarks) -> Iterator[Text]:
+    for place, row in records(file, {}):
         if row == BLANK:
             continue
         if isinstance(row, str):
-            bad.append((row, place, ""))
+            remarks.bad.append((row, place, ""))
             continue
         name, title, text = (cell(row.get(key)) for key in ("_id", "title", "text"))
         if not name:
-            bad.append(("no _id", place, str(row)[:200]))
+            remarks.bad.append(("no _id", place, str(row)[:SHOWN]))
         elif "" in (title, text):
-            bad.append(("not a text, or not UTF-8", place, str(row)[:200]))
+            remarks.bad.append(("not a text, or not UTF-8", place, str(row)[:SHOWN]))
         else:
             yield Text(name, " ".join(part for part in (title, text) if part), place)
-
-
-def _judgements(file: Path, bad: Bad) -> Iterator[Judgement]:
-    with opened(file) as stream:
-        text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        for number, cells in enumerate(csv.reader(text, delimiter="\t", quoting=csv.QUOTE_NONE), 1):
-            place = f"{file.name}:{number}"
-            if not cells or (number == 1 and not cells[-1].strip().lstrip("-").isdigit()):
-                continue
-            relevance = grade(cells[-1]) if len(cells) == 3 else f"{len(cells)} fields, not 3"
-            if isinstance(relevance, str):
-                bad.append((relevance, place, "\t".join(cells)[:200]))
-            else:
-                yield Judgement(cells[0], cells[1], relevance, place)

@@ -5,24 +5,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+import numpy as np
 import polars as pl
 
-from minerkit.documents import Document, Rejected, Section, read_documents
+from minerkit.documents import SUFFIXES, Document, Rejected, Section, read_documents
 from minerkit.passages import Passage, passages, repeated_paragraphs
 from minerkit.recipe import Source
 from minerkit.reissues import reissue_groups
 from minerkit.sources.files import input_files, source_records
-from minerkit.sources.rows import BLANK, cell
+from minerkit.sources.rows import BLANK, SHOWN, cell
 from minerkit.sources.tables import file_format
 from minerkit.text import match_key
+from minerkit.variants import fold_variants
 
-__all__ = ["Cut", "Part", "cut"]
+__all__ = ["Cut", "Part", "Reason", "cut"]
 
 Reason = tuple[str, str, str]
 #: What tells versions of one report apart in their names: report-v2, report_v3, report(2), 报告_修订版.
 VERSION = re.compile(
     r"[\s_-]*(?:[vV]\d{1,2}|[（(](?:\d{1,2}|v\d{1,2}|修订版?|终稿|final)[)）]|修订版|终稿|final)$"
 )
+#: Files that explain a data set and are no reports, where its texts are in tables.
+EXPLAINING = {"README", "LICENSE", "NOTICE", "CHANGELOG"}
+#: The place in a report, after its name.
+PLACE = re.compile(r":\d+$")
 
 
 @dataclass(frozen=True)
@@ -63,38 +69,45 @@ def cut(source: Source) -> Cut:
         SourceError: There is nothing to read.
         MissingExtraError: A file needs an optional library that is not installed.
     """
-    tables = source.hub is None and all(file_format(file) for file in input_files(str(source.path)))
-    parts, dropped, rows, bad, notes = _table_parts(source) if tables else _report_parts(source)
+    found = _table_parts(source) if _in_tables(str(source.path)) else _report_parts(source)
+    parts = found.parts
     kept: list[Part] = []
+    again: list[Reason] = []
     for places in _same([part.text for part in parts]):
         first, *others = (parts[place] for place in places)
         names = tuple(name for part in (first, *others) for name in part.names)
         reports = tuple(dict.fromkeys(report for part in (first, *others) for report in part.reports))
         kept.append(replace(first, names=names, reports=reports))
-        dropped += [("passage that stands elsewhere", other.source, other.text) for other in others]
-    return Cut(kept, dropped, rows, bad, notes)
+        again += [("passage that stands elsewhere", other.source, other.text) for other in others]
+    return replace(found, parts=kept, rejected=[*found.rejected, *again])
 
 
-def _report_parts(source: Source) -> tuple[list[Part], list[Reason], int, int, list[str]]:
+def _in_tables(path: str) -> bool:
+    """Tell whether texts are in tables: there are some, and no report but what explains a data set."""
+    files = input_files(path)
+    reports = (file for file in files if file.suffix.lower() in SUFFIXES)
+    return any(map(file_format, files)) and all(file.stem.upper() in EXPLAINING for file in reports)
+
+
+def _report_parts(source: Source) -> Cut:
     found = list(_limited(read_documents(str(source.path)), source.limit))
     documents = [each for each in found if isinstance(each, Document)]
     dropped = [(each.reason, each.source, each.text) for each in found if isinstance(each, Rejected)]
-    files = len(documents) + sum(1 for each in found if isinstance(each, Rejected) and not each.text)
+    names = {each.report if isinstance(each, Document) else PLACE.sub("", each.source) for each in found}
     notes = [f"{document.source}: {document.note}" for document in documents if document.note]
     groups = _groups(documents, source.reissue)
     repeated = repeated_paragraphs(documents)
     parts = []
     for document, group in zip(documents, groups, strict=True):
-        max_chars = source.max_chars or max(
-            len(text) for part in document.sections for text in part.paragraphs
-        )
+        longest = max(len(text) for part in document.sections for text in part.paragraphs)
+        max_chars = source.max_chars or max(longest, source.min_chars)
         for each in passages(document, source.min_chars, max_chars, repeated):
             if isinstance(each, Rejected):
                 dropped.append((each.reason, each.source, each.text))
             else:
                 name = f"{each.report}#{each.position}"
                 parts.append(Part(each.text, (name,), (each.report,), each.heading, group, each.source))
-    return parts, dropped, files, 0, notes
+    return Cut(parts, dropped, len(names), 0, notes)
 
 
 def _limited(found: Iterator[Document | Rejected], limit: int | None) -> Iterator[Document | Rejected]:
@@ -112,54 +125,74 @@ def _groups(documents: Sequence[Document], threshold: float | None) -> list[str]
     Issues are known by their text, or by a name that differs in nothing but its version: later ones may be
     written anew.
     """
-    if threshold is None:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if threshold is None or not documents:
         return [document.report for document in documents]
     texts = ["\n".join(text for part in each.sections for text in part.paragraphs) for each in documents]
-    same = {place: {first} for place, first in enumerate(reissue_groups(texts, threshold))}
     named: dict[str, int] = {}
-    for place, document in enumerate(documents):
+    ends = []
+    for place, (document, first) in enumerate(zip(documents, reissue_groups(texts, threshold), strict=True)):
         path = PurePosixPath(document.report)
-        same[place].add(named.setdefault(str(path.with_name(VERSION.sub("", path.stem))), place))
-    # Both point to earlier reports, whose first issue is known by then.
-    firsts: list[int] = []
-    for place, others in same.items():
-        firsts.append(min((firsts[other] for other in others if other < place), default=place))
-    return [documents[first].report for first in firsts]
+        bare = VERSION.sub("", path.stem)
+        ends += [(place, first), (place, named.setdefault(str(path.with_name(bare or path.stem)), place))]
+    links = coo_array((np.ones(len(ends)), tuple(zip(*ends, strict=True))), shape=(len(texts), len(texts)))
+    labels = connected_components(links, directed=False)[1].tolist()
+    firsts: dict[int, str] = {}
+    return [
+        firsts.setdefault(label, document.report) for label, document in zip(labels, documents, strict=True)
+    ]
 
 
-def _table_parts(source: Source) -> tuple[list[Part], list[Reason], int, int, list[str]]:
-    parts, dropped, rows, bad = [], [], 0, 0
+def _table_parts(source: Source) -> Cut:
+    parts: list[Part] = []
+    bad: list[Reason] = []
+    dropped: list[Reason] = []
+    places: dict[str, str] = {}
+    rows = 0
     for place, row in source_records(source, {key: getattr(source, key) for key in ("text", "group", "id")}):
         if row == BLANK:
             continue
         rows += 1
-        text = cell(row.get(source.text)) if isinstance(row, dict) else ""
-        if isinstance(row, str) or text == "":
-            dropped.append(
-                (row if isinstance(row, str) else "not a text, or not UTF-8", place, str(row)[:200])
-            )
-            bad += 1
+        if isinstance(row, str):
+            bad.append((row, place, ""))
             continue
-        if text is None or not text.strip():
+        text, group, name = (
+            cell(row.get(key)) if key else None for key in (source.text, source.group, source.id)
+        )
+        if "" in (text, group, name):
+            bad.append(("not a text, or not UTF-8", place, str(row)[:SHOWN]))
+        elif text is None or not text.strip():
             dropped.append(("empty text", place, ""))
-            continue
-        group = (cell(row.get(source.group)) if source.group else None) or place
-        name = (cell(row.get(source.id)) if source.id else None) or place
-        if source.max_chars is None:
-            parts.append(Part(text, (name,), (group,), (), group, place))
-            continue
-        document = Document(place, place, [Section((), text.splitlines())])
-        for each in passages(document, source.min_chars, source.max_chars):
-            if isinstance(each, Passage):
-                called = (name, f"{name}#{each.position}")
-                parts.append(Part(each.text, called, (group,), (), group, place))
-            else:
-                dropped.append((each.reason, place, each.text))
-    return parts, dropped, rows, bad, []
+        elif places.setdefault(name or place, place) != place:
+            dropped.append(("id given before", place, f"{name}, at {places[str(name)]}: {text}"))
+        else:
+            for each in _row_parts(text, name or place, group or place, place, source):
+                if isinstance(each, Part):
+                    parts.append(each)
+                else:
+                    dropped.append((each.reason, place, each.text))
+    return Cut(parts, [*bad, *dropped], rows, len(bad), [])
+
+
+def _row_parts(text: str, name: str, group: str, place: str, source: Source) -> Iterator[Part | Rejected]:
+    if source.max_chars is None:
+        yield Part(text, (name,), (group,), (), group, place)
+        return
+    document = Document(place, place, [Section((), [line for line in text.splitlines() if line.strip()])])
+    for each in passages(document, source.min_chars, source.max_chars):
+        if isinstance(each, Passage):
+            yield Part(each.text, (name, f"{name}#{each.position}"), (group,), (), group, place)
+        else:
+            yield each
 
 
 def _same(texts: Sequence[str]) -> Iterator[list[int]]:
     """Yield the positions of equal texts (spelling and Chinese variants are equal), in the order of texts."""
-    keys = pl.DataFrame({"text": texts}, schema={"text": pl.String}).with_row_index("place")
-    groups = keys.group_by(match_key(pl.col("text")).alias("key"), maintain_order=True).agg("place")
-    yield from groups["place"].to_list()
+    rows = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    chinese = rows["text"].str.contains(r"\p{Han}")
+    folded = [fold_variants(text) if han else text for text, han in zip(texts, chinese, strict=True)]
+    keys = rows.select(match_key(pl.lit(pl.Series("text", folded, pl.String))).alias("key"))
+    places = keys.with_row_index("place").group_by("key", maintain_order=True).agg("place")
+    yield from places["place"].to_list()

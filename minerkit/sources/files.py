@@ -1,6 +1,7 @@
 """Which files a source names, and the rows of all of them, on disk or on the Hub."""
 
 import glob
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from minerkit.sources.hub import hub_records
 from minerkit.sources.rows import Record
 from minerkit.sources.tables import FORMATS, file_format, records
 
-__all__ = ["input_files", "source_records", "table_files"]
+__all__ = ["below", "input_files", "source_records", "table_files"]
 
 
 def input_files(path: str) -> list[Path]:
@@ -39,6 +40,24 @@ def input_files(path: str) -> list[Path]:
         what = "no file in" if place.is_dir() else "no file at"
         raise SourceError(f"{what} {path} (source.path, --input)")
     return found
+
+
+def below(path: str, file: Path) -> str:
+    """Say where below a path a file is, for places: files of one name in two folders are told apart.
+
+    Args:
+        path: A file, a folder or a glob.
+        file: One of its files.
+
+    Returns:
+        The folder, with a slash at its end; "" for a file right there.
+    """
+    place = Path(path).expanduser()
+    if place.is_file():
+        return ""
+    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), place.parts)
+    folder = file.parent.relative_to(place if place.is_dir() else Path(*fixed)).as_posix()
+    return "" if folder == "." else f"{folder}/"
 
 
 def table_files(path: str) -> list[Path]:
@@ -87,8 +106,9 @@ def source_records(source: Source, wanted: Mapping[str, str | None]) -> Iterator
         return
     left = source.limit
     for file in table_files(str(source.path)):
-        for record in records(file, wanted, source.columns, left):
-            yield record
+        folder = below(str(source.path), file)
+        for place, row in records(file, wanted, source.columns, left):
+            yield folder + place, row
             if left is not None:
                 left -= 1
         if left is not None and left <= 0:

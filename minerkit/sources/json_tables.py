@@ -154,9 +154,14 @@ def _is_squad(data: dict[str, Any]) -> bool:
     return isinstance(first, dict) and "paragraphs" in first
 
 
-def _squad_rows(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Flatten SQuAD's nesting to a row a question: title, context, question, id and answers."""
+def _squad_rows(data: dict[str, Any]) -> Iterator[Any]:
+    """Flatten SQuAD's nesting to a row a question; what has no question inside is a row as well."""
     for article in data["data"]:
-        for paragraph in article.get("paragraphs") or []:
-            for question in paragraph.get("qas") or []:
-                yield {"title": article.get("title"), "context": paragraph.get("context"), **question}
+        for paragraph in _of(article, "paragraphs") or [None]:
+            named = {"title": _of(article, "title"), "context": _of(paragraph, "context")}
+            for question in _of(paragraph, "qas") or [{}]:
+                yield named | question if isinstance(question, dict) else question
+
+
+def _of(outer: Any, key: str) -> Any:
+    return outer.get(key) if isinstance(outer, dict) else None

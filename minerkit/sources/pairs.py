@@ -10,14 +10,16 @@ import polars as pl
 
 from minerkit import schema
 from minerkit.recipe import Source
-from minerkit.sources.files import source_records, table_files
+from minerkit.sources.files import below, source_records, table_files
 from minerkit.sources.json_tables import line_batches, parsed, require_keys
 from minerkit.sources.rows import ENTRIES, Batch, Entry, Record, batched, cell, sorted_rows
-from minerkit.sources.tables import file_format, opened
+from minerkit.sources.tables import file_format, opened, records
 
 __all__ = ["grade", "read"]
 
 JSON_LINES = (".jsonl", ".ndjson")
+#: The highest grade.
+MOST = 2**31 - 1
 
 
 def read(source: Source) -> Iterator[Batch]:
@@ -38,11 +40,12 @@ def read(source: Source) -> Iterator[Batch]:
         return
     left = source.limit
     for file in table_files(str(source.path)):
+        folder = below(str(source.path), file)
         if file_format(file) in JSON_LINES:
-            batches = _lines(file, source, left)
+            batches = _lines(file, folder + file.name, source, left)
         else:
-            one = source.model_copy(update={"path": str(file), "limit": left})
-            batches = batched(source_records(one, _wanted(source)), _sorter(source))
+            found = records(file, _wanted(source), source.columns, left)
+            batches = batched(((folder + place, row) for place, row in found), _sorter(source))
         for batch in batches:
             yield batch
             if left is not None:
@@ -63,7 +66,13 @@ def _sorter(source: Source) -> Any:
         if "" in texts:
             return "not a text, or not UTF-8"
         group = cell(record.get(source.group)) if source.group is not None else None
-        relevance = 1 if source.relevance is None else grade(record.get(source.relevance))
+        if group == "":
+            return "the group is not a text"
+        group = (group or "").strip() or None
+        # SQuAD 2.0 asks questions that their paragraph does not answer.
+        relevance: int | str = 0 if source.format == "squad" and record.get("is_impossible") is True else 1
+        if source.relevance is not None:
+            relevance = grade(record.get(source.relevance))
         if isinstance(relevance, str):
             return relevance
         return [Entry(texts[0], text, relevance, group, group, place) for text in texts[1:] or [None]]
@@ -84,20 +93,21 @@ def grade(value: Any) -> int | str:
     text = {"true": "1", "false": "0"}.get(text, text)
     try:
         number = float(text)
-        return max(0, int(number)) if number == math.floor(number) else "relevance is not a whole number"
+        whole = number == math.floor(number) and abs(number) <= MOST
+        return max(0, int(number)) if whole else "relevance is not a whole number"
     except (ValueError, OverflowError):
         return "relevance is not a number"
 
 
-def _lines(file: Path, source: Source, limit: int | None) -> Iterator[Batch]:
+def _lines(file: Path, name: str, source: Source, limit: int | None) -> Iterator[Batch]:
     """Read a file of one object a line, the fast way where all is well."""
     required = False
     with opened(file) as stream:
         for done, lines in line_batches(stream, limit):
             required = required or require_keys(file, [parsed(line) for line in lines[:100]], _wanted(source))
-            batch = _fast(file, lines, done, source)
+            batch = _fast(name, lines, done, source)
             if batch is None:
-                places = (f"{file.name}:{number}" for number in itertools.count(done + 1))
+                places = (f"{name}:{number}" for number in itertools.count(done + 1))
                 rows = map(parsed, lines)
                 batch = sorted_rows(_zipped(places, rows), _sorter(source))
             yield batch
@@ -107,7 +117,7 @@ def _zipped(places: Iterator[str], rows: Iterator[dict[str, Any] | str]) -> Iter
     return zip(places, rows, strict=False)
 
 
-def _fast(file: Path, lines: Sequence[bytes], done: int, source: Source) -> Batch | None:
+def _fast(name: str, lines: Sequence[bytes], done: int, source: Source) -> Batch | None:
     """Read well-formed lines with texts in both columns; None where any line needs a closer look."""
     columns = {source.query: pl.String, source.positive: pl.String}
     try:
@@ -117,9 +127,9 @@ def _fast(file: Path, lines: Sequence[bytes], done: int, source: Source) -> Batc
     odd = pl.any_horizontal(pl.all().str.contains(r"^[\[{]|\x00|^(true|false)$")).fill_null(False)
     if len(frame) != len(lines) or frame.select(odd.any()).item():
         return None
-    place = pl.format("{}:{}", pl.lit(file.name), pl.int_range(done + 1, done + 1 + pl.len()))
+    place = pl.format("{}:{}", pl.lit(name), pl.int_range(done + 1, done + 1 + pl.len()))
     query, document = (
-        pl.when(pl.col(name) != "").then(pl.col(name)) for name in (source.query, source.positive)
+        pl.when(pl.col(column) != "").then(pl.col(column)) for column in (source.query, source.positive)
     )
     found = frame.select(
         query.alias("query"),

@@ -1,21 +1,19 @@
 """Reports: passages, with headings or the questions of a QA file as queries."""
 
-import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from minerkit.errors import SourceError
 from minerkit.recipe import Source
-from minerkit.sources.cut import Part, cut
+from minerkit.sources.cut import Part, Reason, cut
+from minerkit.sources.headings import heading_queries
 from minerkit.sources.qa import Asked, asked
 from minerkit.sources.rows import Batch, Entry, entries, rejected
 
-__all__ = ["heading_query", "read"]
+__all__ = ["read"]
 
-#: What numbers a heading: 3.2, 第二章, （一）, 二、.
-NUMBER = re.compile(
-    r"^(?:第\s?[一二三四五六七八九十百零\d]+\s?(?:部分|[章节節篇编編])"
-    r"|[（(][一二三四五六七八九十\d]{1,3}[）)]|[一二三四五六七八九十]{1,3}\s?[、.．]"
-    r"|\d{1,2}(?:[.．]\d{1,2})*(?:[.．、)）]|(?=\s)))[\s、：:]*"
-)
+#: A heading above more passages (some 5,000 characters) is a chapter's, and too broad to find each of them.
+MOST_PASSAGES = 20
 
 
 def read(source: Source) -> Iterator[Batch]:
@@ -29,40 +27,44 @@ def read(source: Source) -> Iterator[Batch]:
         its re-issues form one group.
 
     Raises:
-        SourceError: There is nothing to read, or no question has its answer in the reports.
+        SourceError: There is nothing to read, no heading says anything, or no question has its answer in the
+            reports.
     """
     found = cut(source)
-    queries = asked(source, found.parts) if _from_qa(source) else Asked(_headed(found.parts), [], 0, 0)
+    queries = asked(source, found.parts) if _from_qa(source) else _headed(source, found.parts)
+    bad = [*found.rejected[: found.bad], *queries.rejected[: queries.bad]]
+    useless = [*found.rejected[found.bad :], *queries.rejected[queries.bad :]]
     there = [Entry(None, part.text, None, None, part.group, part.source) for part in found.parts]
     yield Batch(
         found.rows + queries.rows,
         entries([*queries.entries, *there]),
-        rejected([*found.rejected, *queries.rejected]),
-        found.bad + queries.bad,
+        rejected([*bad, *useless]),
+        len(bad),
         found.notes,
     )
-
-
-def heading_query(headings: Sequence[str]) -> str:
-    """Make a query of the headings above a passage.
-
-    Args:
-        headings: From the report's title down.
-
-    Returns:
-        The headings without their numbers, in one line; "" where there are none.
-    """
-    bare = (NUMBER.sub("", heading.strip()).strip() for heading in headings)
-    return " ".join(dict.fromkeys(text for text in bare if text))
 
 
 def _from_qa(source: Source) -> bool:
     return source.queries == "qa" or (source.queries is None and source.qa is not None)
 
 
-def _headed(parts: Sequence[Part]) -> list[Entry]:
-    return [
-        Entry(query, part.text, 1, part.group, part.group, part.source)
-        for part in parts
-        if (query := heading_query(part.heading))
-    ]
+def _headed(source: Source, parts: Sequence[Part]) -> Asked:
+    """Take the headings above the passages as queries."""
+    queries = heading_queries((part.heading, part.group) for part in parts)
+    sizes = Counter((part.heading, part.reports[0]) for part in parts)
+    found: list[Entry] = []
+    dropped: dict[tuple[str, ...], Reason] = {}
+    for part in parts:
+        query, size = queries[part.heading], sizes[part.heading, part.reports[0]]
+        if query and size <= MOST_PASSAGES:
+            found.append(Entry(query, part.text, 1, part.group, part.group, part.source))
+        elif part.heading:
+            why = (
+                f"heading above more than {MOST_PASSAGES} passages" if query else "heading that says nothing"
+            )
+            dropped.setdefault(part.heading, (why, part.source, " > ".join(part.heading)))
+    if parts and not found:
+        raise SourceError(
+            f"{source.path}: no heading in it says enough to be a query; name a QA file (source.qa)"
+        )
+    return Asked(found, list(dropped.values()), 0, 0)

@@ -56,8 +56,8 @@ class Entry(NamedTuple):
 class Batch:
     """Raw rows, read.
 
-    `entries` has the columns of ENTRIES, `rejected` the artefact's; `bad` of the rejected rows cannot be
-    read, the others are of no use; `notes` are what a user should know.
+    `entries` has the columns of ENTRIES, `rejected` the artefact's; the first `bad` of the rejected rows
+    cannot be read, the others are of no use; `notes` are what a user should know.
     """
 
     rows: int

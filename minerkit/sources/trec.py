@@ -1,37 +1,37 @@
 """TREC collections: documents and topics in TREC's tags (or tables), and qrels of four columns."""
 
+import html
 import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from minerkit.documents.charset import decoded
-from minerkit.errors import SourceError
 from minerkit.recipe import Source
-from minerkit.sources.collection import Judgement, Text, collected
-from minerkit.sources.files import input_files
-from minerkit.sources.pairs import grade
-from minerkit.sources.rows import BLANK, Batch, cell
+from minerkit.sources.collection import Remarks, Text, collected
+from minerkit.sources.files import below, input_files
+from minerkit.sources.qrels import judgements
+from minerkit.sources.rows import BLANK, SHOWN, Batch, cell
 from minerkit.sources.tables import file_format, opened, records
 
 __all__ = ["read"]
 
-Bad = list[tuple[str, str, str]]
 #: Names of an id and of a text in tables, in the order they are looked for.
 IDS = ("_id", "id", "docno", "docid", "doc_id", "qid", "query_id")
 TEXTS = ("text", "contents", "body", "abstract", "query", "title")
-DOCUMENT = re.compile(r"<DOC>(.*?)</DOC>", re.DOTALL | re.IGNORECASE)
+#: A document or topic that is never closed ends where the next one begins.
+DOCUMENT = re.compile(r"<DOC>(.*?)(</DOC>|(?=<DOC>)|\Z)", re.DOTALL | re.IGNORECASE)
 DOCNO = re.compile(r"<DOCNO>\s*(.*?)\s*</DOCNO>", re.DOTALL | re.IGNORECASE)
-TOPIC = re.compile(r"<(top|topic)\b([^>]*)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
-NUMBER = re.compile(r"<num>\s*(?:Number:)?\s*([^\s<]+)|number=\"([^\"]+)\"", re.IGNORECASE)
+TOPIC = re.compile(r"<(top|topic)\b([^>]*)>(.*?)(</\1>|(?=<\1\b)|\Z)", re.DOTALL | re.IGNORECASE)
+NUMBER = re.compile(r"<num>\s*(?:Number:)?\s*([^\s<]+)|\b(?:number|id)=\"([^\"]+)\"", re.IGNORECASE)
 #: What of a topic is the query: its title, as TREC's short queries are; else its <query>.
-TITLE = re.compile(r"<(title|query)>\s*(?:Topic:)?\s*(.*?)\s*(?=<|\Z)", re.DOTALL | re.IGNORECASE)
+TITLE = re.compile(r"<(?:title|query)>\s*(?:Topic:)?\s*([^<]*[^<\s])", re.IGNORECASE)
 #: What of a document is no text: tags, and the ids and dates some tags hold.
 APART = re.compile(
     r"<(DOCNO|DOCID|DATE|DATELINE|FILEID|FIRST|SECOND|BYLINE|GRAPHIC|TYPE|LENGTH)>.*?</\1>",
     re.DOTALL | re.IGNORECASE,
 )
-TAG = re.compile(r"</?[A-Za-z][^>]*>")
+TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 
 
 def read(source: Source) -> Iterator[Batch]:
@@ -39,84 +39,87 @@ def read(source: Source) -> Iterator[Batch]:
 
     Args:
         source: A recipe's source of format trec: `path` has the documents, `topics` the queries, `qrels` the
-            judgements (query, iteration, document, grade).
+            judgements (query, iteration, document, grade). Topics and judgements may lie in the same folder
+            as the documents.
 
     Yields:
-        One batch.
+        One batch. In a folder, a file without any document is one rejected row.
 
     Raises:
         SourceError: A file is missing or damaged, or holds nothing of its kind.
     """
-    bad: Bad = []
-    documents = (text for file in input_files(str(source.path)) for text in _texts(file, bad, topics=False))
-    topics = (text for file in input_files(str(source.topics)) for text in _texts(file, bad, topics=True))
-    judgements = (row for file in input_files(str(source.qrels)) for row in _judgements(file, bad))
-    yield collected(documents, topics, itertools.islice(judgements, source.limit), bad)
+    remarks = Remarks()
+    topics, qrels = (input_files(str(path)) for path in (source.topics, source.qrels))
+    others = {file.resolve() for file in (*topics, *qrels)}
+    documents = [file for file in input_files(str(source.path)) if file.resolve() not in others]
+    rows = (row for file in qrels for row in judgements(file, "trec", remarks))
+    yield collected(
+        _texts(str(source.path), documents, False, remarks),
+        _texts(str(source.topics), topics, True, remarks),
+        itertools.islice(rows, source.limit),
+        remarks,
+        (str(source.path), str(source.topics), str(source.qrels)),
+    )
 
 
-def _texts(file: Path, bad: Bad, topics: bool) -> Iterator[Text]:
-    if file_format(file) in {".tsv", ".jsonl", ".ndjson"}:
-        yield from _table(file, bad)
-        return
-    with opened(file) as stream:
-        text = decoded(stream.read())
-    if text is None:
-        raise SourceError(f"{file}: unknown encoding; convert it to UTF-8")
-    found = 0
-    for entry in _topics(file, text[0], bad) if topics else _documents(file, text[0], bad):
-        found += 1
-        yield entry
-    if not found:
-        raise SourceError(f"{file}: no {'<top>' if topics else '<DOC>'} with a number and a text in it")
+def _texts(path: str, files: list[Path], topics: bool, remarks: Remarks) -> Iterator[Text]:
+    for file in files:
+        name = below(path, file) + file.name
+        if file_format(file) in {".tsv", ".jsonl", ".ndjson"}:
+            yield from _table(file, name, remarks)
+            continue
+        with opened(file) as stream:
+            text = decoded(stream.read())
+        if text is None:
+            remarks.bad.append(("unknown encoding; convert it to UTF-8", name, ""))
+            continue
+        if text[1]:
+            remarks.notes.append(f"{file}: read as {text[1]}")
+        matches = list((TOPIC if topics else DOCUMENT).finditer(text[0]))
+        if not matches:
+            remarks.useless.append((f"no {'<top>' if topics else '<DOC>'} in it", name, ""))
+        for number, match in enumerate(matches, 1):
+            found = _topic(match) if topics else _document(match)
+            if isinstance(found, str):
+                remarks.bad.append((found, f"{name}[{number}]", match[0][:SHOWN]))
+            else:
+                yield Text(*found, f"{name}[{number}]")
 
 
-def _table(file: Path, bad: Bad) -> Iterator[Text]:
+def _table(file: Path, name: str, remarks: Remarks) -> Iterator[Text]:
     """Read `id <tab> text` lines, or objects that name both."""
     tabs = file_format(file) == ".tsv"
     for place, row in records(file, {}, ["id", "text"] if tabs else None):
-        if row == BLANK:
-            continue
+        if row == BLANK or (tabs and isinstance(row, dict) and row["id"] in IDS):
+            continue  # no row, or the names of the columns
+        place = name + place.removeprefix(file.name)
         if isinstance(row, str):
-            bad.append((row, place, ""))
+            remarks.bad.append((row, place, ""))
             continue
-        name = next((cell(row[key]) for key in IDS if key in row), None)
-        title = cell(row.get("title"))
+        id_, title = next((cell(row[key]) for key in IDS if key in row), None), cell(row.get("title"))
         text = next((cell(row[key]) for key in TEXTS if key in row), None)
-        if not name or not text:
-            bad.append((f"no {'text' if name else 'id'}", place, str(row)[:200]))
+        if not id_ or not text:
+            remarks.bad.append((f"no {'text' if id_ else 'id'}", place, str(row)[:SHOWN]))
         else:
-            yield Text(name, text if title in (None, "", text) else f"{title} {text}", place)
+            yield Text(id_, text if title in (None, "", text) else f"{title} {text}", place)
 
 
-def _documents(file: Path, text: str, bad: Bad) -> Iterator[Text]:
-    for number, match in enumerate(DOCUMENT.finditer(text), 1):
-        place = f"{file.name}[{number}]"
-        name = DOCNO.search(match[1])
-        if name is None or not name[1]:
-            bad.append(("no <DOCNO>", place, match[1][:200]))
-            continue
-        yield Text(name[1], " ".join(TAG.sub(" ", APART.sub(" ", match[1])).split()), place)
+def _document(match: re.Match[str]) -> tuple[str, str] | str:
+    """Give a document's number and text; or why it has none."""
+    name = DOCNO.search(match[1])
+    if not match[2]:
+        return "no </DOC>"
+    if name is None or not name[1]:
+        return "no <DOCNO>"
+    return name[1], " ".join(html.unescape(TAG.sub(" ", APART.sub(" ", match[1]))).split())
 
 
-def _topics(file: Path, text: str, bad: Bad) -> Iterator[Text]:
+def _topic(match: re.Match[str]) -> tuple[str, str] | str:
+    """Give a topic's number and query; or why it has none."""
     # Older topics have no closing tags inside <top>; what follows a tag up to the next one is its text.
-    for place, match in ((f"{file.name}[{n}]", match) for n, match in enumerate(TOPIC.finditer(text), 1)):
-        name, title = NUMBER.search(match[2] + match[3]), TITLE.search(match[3])
-        if name is None or title is None:
-            bad.append(("no number, or no title", place, match[0][:200]))
-        else:
-            yield Text(name[1] or name[2], " ".join(title[2].split()), place)
-
-
-def _judgements(file: Path, bad: Bad) -> Iterator[Judgement]:
-    with opened(file) as stream:
-        for number, raw in enumerate(stream, 1):
-            cells = raw.decode(errors="replace").split()
-            if not cells:
-                continue
-            place = f"{file.name}:{number}"
-            relevance = grade(cells[3]) if len(cells) == 4 else f"{len(cells)} fields, not 4"
-            if isinstance(relevance, str):
-                bad.append((relevance, place, raw[:200].decode(errors="replace")))
-            else:
-                yield Judgement(cells[0], cells[2], relevance, place)
+    name, title = NUMBER.search(match[2] + match[3]), TITLE.search(match[3])
+    if not match[4]:
+        return f"no </{match[1]}>"
+    if name is None or title is None:
+        return f"no {'<num>' if name is None else '<title>'}"
+    return name[1] or name[2], html.unescape(" ".join(title[1].split()))
