@@ -9,10 +9,11 @@ from minerkit import card_tables
 from minerkit.artefacts import Run
 from minerkit.card_parts import mining_parameters, portable, safeguards, subsets
 from minerkit.errors import RecipeError
+from minerkit.files import replacing
 from minerkit.recipe import Recipe
 from minerkit.recipes import bundled, load_recipe, names, recipe_yaml
 
-__all__ = ["card_markdown", "dataset_card", "hand_written"]
+__all__ = ["card_markdown", "dataset_card", "hand_written", "write_card"]
 
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10**7: "1M<n<10M"}
 #: What the formats train: rerankers from labels, embedding models from positives and negatives side by side.
@@ -30,7 +31,8 @@ def dataset_card(run: Run, repo: str | None = None) -> str:
 
     Args:
         run: A finished run.
-        repo: The data set's name on the Hub, for the lines that load it; None: they load the local files.
+        repo: The data set's name on the Hub, for the lines that load it; None: they leave a gap for it, and
+            load the local files as well.
 
     Returns:
         Markdown with a YAML front matter, without `configs` and `dataset_info`, which a push adds.
@@ -39,6 +41,16 @@ def dataset_card(run: Run, repo: str | None = None) -> str:
         MinerkitError: The recipe names a hand-written part that is not there, or the run is damaged.
     """
     return card_markdown(load_recipe(run.folder / "recipe.yaml"), run.read_json("stats.json"), repo)
+
+
+def write_card(run: Run) -> None:
+    """Write the card into the run, as README.md; it is the user's to edit, so no hash is kept of it.
+
+    Args:
+        run: A run whose stages are done.
+    """
+    with replacing(run.folder / "README.md") as stream:
+        stream.write(dataset_card(run).encode())
 
 
 def card_markdown(recipe: Recipe, stats: Mapping[str, Any], repo: str | None = None) -> str:

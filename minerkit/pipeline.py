@@ -8,7 +8,7 @@ from typing import Any
 from minerkit import schema, stages
 from minerkit.artefacts import MARKERS, Run, Stage, load, locked
 from minerkit.audit import Breach, audit
-from minerkit.card import hand_written
+from minerkit.card import hand_written, write_card
 from minerkit.files import sha256
 from minerkit.intake import intake
 from minerkit.manifest import write_manifest
@@ -26,7 +26,7 @@ STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "search": (2, stages.search),  # -> candidates
     "select": (2, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (4, stages.finish),  # -> rejected, stats.json, recipe.yaml, README.md
+    "finish": (4, stages.finish),  # -> rejected, stats.json, recipe.yaml
 }
 
 
@@ -88,6 +88,7 @@ def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | N
         for name in STAGES:
             _do(name, work)
         if not (run.folder / "manifest.json").is_file():
+            write_card(run)
             write_manifest(run, recipe)
     return run
 

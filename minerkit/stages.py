@@ -8,7 +8,6 @@ import polars as pl
 
 from minerkit.artefacts import MARKERS, Run, Stage
 from minerkit.cache import EmbeddingCache, Vectors
-from minerkit.card import card_markdown
 from minerkit.clean import clean, tables
 from minerkit.encoders import Encoder, Kind, load_encoder
 from minerkit.errors import SourceError
@@ -193,7 +192,7 @@ def write_examples(work: Work, stage: Stage) -> None:
 
 
 def finish(work: Work, stage: Stage) -> None:
-    """Account for everything: rejected rows, statistics, the resolved recipe, the card."""
+    """Account for everything: rejected rows, statistics, the resolved recipe."""
     run = work.run
     names = ["queries", "corpus", "qrels", "pairs", "candidates", "judged", "negatives", "train", "dev"]
     rejected = run.rejected(["ingest", "select"])
@@ -202,9 +201,7 @@ def finish(work: Work, stage: Stage) -> None:
     facts = {name: (run.marker(name) or {})["facts"] for name in ("ingest", "search")}
     stage.write("rejected.parquet", rejected)
     stage.write_text("recipe.yaml", recipe_yaml(work.recipe))
-    stats = json.loads(json.dumps(run_stats(frames, facts)))
-    stage.write_text("stats.json", json.dumps(stats, indent=1, ensure_ascii=False))
-    stage.write_text("README.md", card_markdown(work.recipe, stats))
+    stage.write_text("stats.json", json.dumps(run_stats(frames, facts), indent=1, ensure_ascii=False))
 
 
 def _collection(run: Run) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:

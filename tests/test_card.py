@@ -192,13 +192,15 @@ def test_the_command_makes_it_again(sample_run, card, nasty_run, stats):
 
 def test_loading_lines_name_the_repository(sample_run, card):
     assert 'load_dataset("parquet", data_files=files)' in card
+    assert 'load_dataset("user/name", "labeled-pair", split="train")' in card
     pushed = dataset_card(load(sample_run), "team/data")
     assert 'train = load_dataset("team/data", "labeled-pair", split="train")' in pushed
     assert 'dev = load_dataset("team/data", "labeled-pair", split="dev")' in pushed
+    assert "user/name" not in pushed and "data_files" not in pushed
 
 
 def test_the_local_loading_lines_work(sample_run, card, monkeypatch):
-    code = card.split("```python\n")[1].split("```")[0]
+    code = card.split("```python\n")[2].split("```")[0]
     monkeypatch.chdir(sample_run)
     found: dict = {}
     exec(code, found)
@@ -265,6 +267,18 @@ def test_the_hand_written_part_is_a_level_down(tmp_path, stats):
 
 def test_a_recipe_without_a_hand_written_part(stats):
     assert "About the corpus" not in card_markdown(load_recipe("gooaq", {"card": None}), stats)
+
+
+def test_an_edited_card_stays_until_the_run_changes(tmp_path, sample_pairs):
+    sample_pairs.head(60).write_parquet(tmp_path / "pairs.parquet")
+    values = {"name": "t", "source": {"path": str(tmp_path / "pairs.parquet")}, "encoder": {"model": "lsa"}}
+    run = pipeline.mine(Recipe.model_validate(values), tmp_path / "run")
+    (run.folder / "README.md").write_text("my own words")
+    pipeline.mine(Recipe.model_validate(values), tmp_path / "run")
+    assert pipeline.audit_run(run.folder) == []
+    assert (run.folder / "README.md").read_text() == "my own words"
+    pipeline.mine(Recipe.model_validate({**values, "mine": {"negatives": 2}}), tmp_path / "run")
+    assert (run.folder / "README.md").read_text() == dataset_card(run)
 
 
 def test_a_missing_hand_written_part_is_found_before_the_work(tmp_path):

@@ -62,7 +62,7 @@ def data_bundle(run: Run, repo: str, folder: Path, reporter: Reporter) -> Bundle
         for name, splits in subsets(run):
             configs.append(write_config(name, splits, folder))
             advance(sum(shard.rows for shard in configs[-1].shards))
-    card = dataset_card(run, repo)
+    card = _card(run, repo)
     (folder / README).write_text(merged_card(card, configs))
     files = {shard.path: shard.file for config in configs for shard in config.shards}
     return Bundle("dataset", repo, {**files, README: folder / README}, card, tuple(configs))
@@ -108,6 +108,13 @@ def subsets(run: Run) -> Iterator[tuple[str, dict[str, pl.DataFrame]]]:
     by_id = queries.select("query_id", "split").unique("query_id", keep="first")
     qrels = run.read("qrels.parquet")
     yield "qrels", _by_split(qrels.join(by_id, on="query_id", how="left", maintain_order="left"))
+
+
+def _card(run: Run, repo: str) -> str:
+    """Give the card of a run: as somebody has edited it, else with the lines that load it from the Hub."""
+    file = run.folder / README
+    text = file.read_text(encoding="utf-8") if file.is_file() else None
+    return dataset_card(run, repo) if text in (None, dataset_card(run)) else str(text)
 
 
 def _by_split(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
