@@ -114,8 +114,9 @@ def rows(words: Words, count: int) -> Iterator[pl.DataFrame]:
 
 def write(spec: Recipe, count: int, file: Path) -> None:
     """Write made rows as JSON lines, text like that which a recipe reads."""
-    pairs = pl.concat(batch.pairs for batch in read(spec.source))
-    words = Words(pl.concat([pairs["query"], pairs["positive"].unique(maintain_order=True)]), spec.split.seed)
+    pairs = pl.concat(batch.entries for batch in read(spec.source))
+    texts = pl.concat([pairs["query"], pairs["document"].unique(maintain_order=True)])
+    words = Words(texts, spec.split.seed)
     with replacing(file) as stream:
         for part in rows(words, count):
             part.write_ndjson(stream)

@@ -1,5 +1,7 @@
 """Hold out dev queries so that no text, nor a near-duplicate of one, stands on both sides."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -118,29 +120,25 @@ def _components(
     from scipy.sparse.csgraph import connected_components
 
     key = match_key(pl.col("text")).alias("key")
-    query_key, doc_key = queries.select("query_id", key), corpus.select("doc_id", key)
-    # No match key holds a line feed, so no group is taken for a text.
-    members = groups.select("id", right=pl.lit("group\n") + pl.col("group"))
-    names = pl.concat([query_key["key"], doc_key["key"], members["right"]]).unique(maintain_order=True)
-    nodes = names.to_frame("key").with_row_index("node")
-    judged = (
-        positives.join(query_key, on="query_id")
-        .join(doc_key.rename({"key": "right"}), on="doc_id")
-        .select(pl.col("key").alias("left"), "right")
-    )
-    texts = pl.concat([query_key.rename({"query_id": "id"}), doc_key.rename({"doc_id": "id"})])
-    grouped = members.join(texts, on="id").select(left="key", right="right")
-    edges = (
-        pl.concat([judged, links.select("left", "right"), grouped])
-        .join(nodes.rename({"node": "a"}), left_on="left", right_on="key")
-        .join(nodes.rename({"node": "b"}), left_on="right", right_on="key")
-    )
-    a, b = edges["a"].to_numpy(), edges["b"].to_numpy()
-    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(nodes), len(nodes)))
+    keys = pl.concat([queries.select(id="query_id", key=key), corpus.select(id="doc_id", key=key)])
+    # A text's node is the first place where its key stands: numbers take the place of texts from here on.
+    nodes = keys.with_row_index("node").with_columns(pl.col("node").first().over("key"))
+    linked = pl.concat([links["left"], links["right"]]).unique().to_frame("key")
+    linked = linked.join(nodes.select("key", "node"), on="key").unique("key")
+    nodes = nodes.select("id", "node")
+    members = groups.join(nodes, on="id")
+
+    def numbered(ends: pl.Series, names: pl.DataFrame, column: str) -> "np.ndarray[Any, Any]":
+        return ends.to_frame(column).join(names, on=column, maintain_order="left")["node"].to_numpy()
+
+    edges = [
+        (numbered(positives["query_id"], nodes, "id"), numbered(positives["doc_id"], nodes, "id")),
+        (numbered(links["left"], linked, "key"), numbered(links["right"], linked, "key")),
+        (members["node"].to_numpy(), members["group"].rank("dense").to_numpy() - 1 + len(nodes)),
+    ]
+    a, b = (np.concatenate(side).astype(np.int64) for side in zip(*edges, strict=True))
+    size = len(nodes) + members["group"].n_unique()
+    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(size, size))
     _, labels = connected_components(graph, directed=False)
-    part = nodes.with_columns(pl.Series("part", labels))
-
-    def of(keys: pl.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int32]]":
-        return keys.join(part, on="key", maintain_order="left")["part"].to_numpy()
-
-    return of(query_key), of(doc_key)
+    parts = labels[nodes["node"].to_numpy()]
+    return parts[: len(queries)], parts[len(queries) :]

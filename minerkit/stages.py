@@ -45,26 +45,23 @@ class Work:
 def ingest(work: Work, stage: Stage) -> None:
     """Read and clean the raw corpus, number its texts, hold out dev."""
     recipe = work.recipe
-    rows, bad, parts, rejects = 0, 0, [], []
-    with work.reporter.bar("Reading raw rows", recipe.source.limit) as advance:
-        for batch in read(recipe.source):
-            rows += batch.rows
-            bad += batch.bad
-            parts.append(batch.entries)
-            rejects.append(batch.rejected)
-            advance(batch.rows)
-            for note in batch.notes:
-                work.reporter.say(note)
-    raw = pl.concat(parts)
+    raw, rejected = _raw(work, stage)
     kept, dropped = clean(raw, recipe.clean, recipe.source.min_relevance)
-    rejected = pl.concat([*rejects, dropped])
+    stage.facts["entries"] = len(raw)
+    del raw  # what is not needed any more is let go: there may be millions of texts
+    rejected = pl.concat([rejected, dropped])
     if kept["query"].null_count() == len(kept):
         reasons = rejected["reason"].value_counts(sort=True).head(5).rows()
         raise SourceError(
-            f"{recipe.source.path or recipe.source.hub}: no query has a positive, in {rows:,} rows "
-            f"({', '.join(f'{n:,} {reason}' for reason, n in reasons) or 'documents only'})"
+            f"{recipe.source.path or recipe.source.hub}: no query has a positive, in "
+            f"{stage.facts['rows']:,} rows ({', '.join(f'{n:,} {reason}' for reason, n in reasons) or 'documents only'})"
         )
     queries, corpus, qrels, groups = tables(kept)
+    stage.facts["documents"] = len(kept) - len(qrels)
+    pairs = kept.filter(pl.col("relevance") >= recipe.source.min_relevance).select(
+        "query", positive="document"
+    )
+    del kept
     with work.reporter.bar("Comparing texts", len(queries) + len(corpus)) as advance:
         links = linked_texts(queries, corpus, recipe.clean.near_duplicate)
         advance(len(queries) + len(corpus))
@@ -78,19 +75,28 @@ def ingest(work: Work, stage: Stage) -> None:
     stage.write("queries.parquet", queries)
     stage.write("corpus.parquet", corpus.drop("split"))
     stage.write("qrels.parquet", qrels)
-    pairs = kept.filter(pl.col("relevance") >= recipe.source.min_relevance)
-    stage.write("pairs.parquet", pairs.select("query", positive="document"))
+    stage.write("pairs.parquet", pairs)
     stage.write(f"{MARKERS}/documents.parquet", corpus.select("doc_id", "split"))
     stage.write(f"{MARKERS}/links.parquet", links)
     stage.write(f"{MARKERS}/groups.parquet", groups)
     stage.write(f"{MARKERS}/ingest.rejected.parquet", rejected)
-    stage.facts |= {
-        "rows": rows,
-        "bad": bad,
-        "entries": len(raw),
-        "documents": len(kept) - len(qrels),
-        "inputs": fingerprint(recipe.source),
-    }
+    stage.facts["inputs"] = fingerprint(recipe.source)
+
+
+def _raw(work: Work, stage: Stage) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the raw corpus: its entries, and what cannot be one."""
+    rows, bad, parts, rejects = 0, 0, [], []
+    with work.reporter.bar("Reading raw rows", work.recipe.source.limit) as advance:
+        for batch in read(work.recipe.source):
+            rows += batch.rows
+            bad += batch.bad
+            parts.append(batch.entries)
+            rejects.append(batch.rejected)
+            advance(batch.rows)
+            for note in batch.notes:
+                work.reporter.say(note)
+    stage.facts |= {"rows": rows, "bad": bad}
+    return pl.concat(parts), pl.concat(rejects)
 
 
 def search(work: Work, stage: Stage) -> None:
