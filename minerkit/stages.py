@@ -51,11 +51,10 @@ def ingest(work: Work, stage: Stage) -> None:
     del raw  # what is not needed any more is let go: there may be millions of texts
     rejected = pl.concat([rejected, dropped])
     if kept["query"].null_count() == len(kept):
-        reasons = rejected["reason"].value_counts(sort=True).head(5).rows()
-        raise SourceError(
-            f"{recipe.source.path or recipe.source.hub}: no query has a positive, in "
-            f"{stage.facts['rows']:,} rows ({', '.join(f'{n:,} {reason}' for reason, n in reasons) or 'documents only'})"
-        )
+        counts = rejected["reason"].value_counts(sort=True).head(5).rows()
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts) or "documents only"
+        place = recipe.source.path or recipe.source.hub
+        raise SourceError(f"{place}: no query has a positive, in {stage.facts['rows']:,} rows ({reasons})")
     queries, corpus, qrels, groups = tables(kept)
     stage.facts["documents"] = len(kept) - len(qrels)
     pairs = kept.filter(pl.col("relevance") >= recipe.source.min_relevance).select(
