@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.errors import SourceError
 from minerkit.recipe import Source
 from minerkit.sources import captions, read
 from minerkit.sources.captions import PAIRINGS
 from minerkit.text import normalise
+from tests.reading import fault, put
 
 TABLE = """item,text
 lamp,A brass desk lamp.
@@ -27,12 +27,6 @@ lamp,Adjustable reading light
 chair,Wooden chair for the dining room
 mug,Blue mug
 """
-
-
-def put(folder: Path, name: str, text: str) -> Path:
-    file = folder / name
-    file.write_text(text, encoding="utf-8")
-    return file
 
 
 def spec(path: Path | str, **keys) -> Source:
@@ -50,15 +44,6 @@ def found(source: Source) -> tuple[list[tuple], list[tuple]]:
 
 def pairs(source: Source) -> list[tuple]:
     return [row[:2] for row in found(source)[0] if row[0] is not None]
-
-
-def fault(source: Source) -> str:
-    """The message of the SourceError, which is one line."""
-    with pytest.raises(SourceError) as caught:
-        list(read(source))
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 # --- what is paired --------------------------------------------------------------------------------------

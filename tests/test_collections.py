@@ -11,10 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.errors import SourceError
 from minerkit.recipe import Source
-from minerkit.sources import read
-from minerkit.sources.rows import Batch
+from tests.reading import batch, fault, put, rejected
 
 CORPUS = [
     {"_id": "d1", "title": "Lenses", "text": "Glass bends light."},
@@ -24,13 +22,6 @@ CORPUS = [
 ]
 QUERIES = [{"_id": "q1", "text": "what bends light"}, {"_id": "q2", "text": "what splits light"}]
 QRELS = "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\nq2\td3\t1\nq2\t4\t1\n"
-
-
-def put(folder: Path, name: str, data: bytes | str) -> Path:
-    file = folder / name
-    file.parent.mkdir(exist_ok=True)
-    file.write_bytes(data.encode() if isinstance(data, str) else data)
-    return file
 
 
 def lines(rows: list) -> str:
@@ -44,11 +35,6 @@ def beir(folder: Path, corpus=CORPUS, queries=QUERIES, qrels=QRELS, **keys) -> S
     return Source.model_validate({"path": str(folder), "format": "beir", **keys})
 
 
-def batch(source: Source) -> Batch:
-    (found,) = read(source.model_copy(update={"max_bad": 1.0}))
-    return found
-
-
 def judged(source: Source) -> list[tuple]:
     frame = batch(source).entries.drop_nulls("relevance")
     return frame.select("query", "document", "relevance", "source").rows()
@@ -57,19 +43,6 @@ def judged(source: Source) -> list[tuple]:
 def documents(source: Source) -> list[tuple]:
     entries = batch(source).entries
     return entries.filter(entries["relevance"].is_null()).select("document", "source").rows()
-
-
-def rejected(source: Source) -> list[tuple]:
-    return batch(source).rejected.select("source", "reason").rows()
-
-
-def fault(source: Source) -> str:
-    """The message of the SourceError, which is one line."""
-    with pytest.raises(SourceError) as caught:
-        list(read(source))
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 # --- BEIR ------------------------------------------------------------------------------------------------

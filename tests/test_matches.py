@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.errors import SourceError
 from minerkit.recipe import Source
 from minerkit.sources import read
 from minerkit.sources.matches import record_text
 from minerkit.sources.rows import Batch
 from minerkit.text import normalise
+from tests.reading import fault, put, rejected
 
 
 def record(**fields) -> str:
@@ -30,12 +30,6 @@ ROWS = (
 )
 
 
-def put(folder: Path, name: str, data: bytes | str) -> Path:
-    file = folder / name
-    file.write_bytes(data.encode() if isinstance(data, str) else data)
-    return file
-
-
 def spec(path: Path | str, **keys) -> Source:
     return Source.model_validate({"path": str(path), "format": "matches", **keys})
 
@@ -48,19 +42,6 @@ def batch(source: Source) -> Batch:
 
 def entries(source: Source) -> list[tuple]:
     return batch(source).entries.select("query", "document", "relevance", "source").rows()
-
-
-def rejected(source: Source) -> list[tuple]:
-    return batch(source).rejected.select("source", "reason").rows()
-
-
-def fault(source: Source) -> str:
-    """The message of the SourceError, which is one line."""
-    with pytest.raises(SourceError) as caught:
-        list(read(source))
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 # --- rows ------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.errors import SourceError
 from minerkit.recipe import Source
 from minerkit.sources import read
 from minerkit.sources.pairs import grade
+from tests.reading import fault
 
 STORIES = [
     {"story": "fox", "question": "who ran", "section": "The fox ran."},
@@ -44,14 +44,6 @@ def both(source: Source) -> tuple[pl.DataFrame, list[tuple]]:
     batches = list(read(source.model_copy(update={"max_bad": 1.0})))
     rejected = pl.concat([batch.rejected for batch in batches])
     return pl.concat([batch.entries for batch in batches]), rejected.select("source", "reason").rows()
-
-
-def fault(source: Source) -> str:
-    with pytest.raises(SourceError) as caught:
-        list(read(source))
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 # --- groups ----------------------------------------------------------------------------------------------

@@ -10,12 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_documents import column, pdf
 
-from minerkit.errors import SourceError
 from minerkit.recipe import Source
-from minerkit.sources import read, reports
+from minerkit.sources import reports
 from minerkit.sources.cut import cut
 from minerkit.sources.reports import MOST_PASSAGES
-from minerkit.sources.rows import Batch
+from tests.reading import batch, fault, rejected
 
 RESIST = (
     "光刻胶由树脂、光引发剂、溶剂和添加剂调配而成，涂在晶圆表面之后经过曝光和显影，把掩模上的图形留在胶层里。"
@@ -44,11 +43,6 @@ def spec(path: Path | str, **keys) -> Source:
     return Source.model_validate({"path": str(path), "format": "documents", "min_chars": 30, **keys})
 
 
-def batch(source: Source) -> Batch:
-    (found,) = read(source.model_copy(update={"max_bad": 1.0}))
-    return found
-
-
 def queries(source: Source) -> list[tuple]:
     return batch(source).entries.drop_nulls("query").select("query", "document", "group", "source").rows()
 
@@ -56,19 +50,6 @@ def queries(source: Source) -> list[tuple]:
 def documents(source: Source) -> list[tuple]:
     entries = batch(source).entries
     return entries.filter(entries["query"].is_null()).select("document", "group", "source").rows()
-
-
-def rejected(source: Source) -> list[tuple]:
-    return batch(source).rejected.select("source", "reason").rows()
-
-
-def fault(source: Source) -> str:
-    """The message of the SourceError, which is one line."""
-    with pytest.raises(SourceError) as caught:
-        list(read(source))
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 # --- reports ---------------------------------------------------------------------------------------------

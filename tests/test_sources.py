@@ -17,6 +17,7 @@ from minerkit.recipe import Source
 from minerkit.sources import dataset, fingerprint, json_tables, read, rows, tables
 from minerkit.sources import pairs as pair_rows
 from minerkit.sources.files import table_files
+from tests.reading import fault, put
 
 ROWS = [
     ("why is the sky blue?", "Air scatters blue light most."),
@@ -78,12 +79,6 @@ def packed(data: bytes, packing: str) -> bytes:
     return pa.compress(data, codec="zstd", asbytes=True) if packing == ".zst" else data
 
 
-def put(folder: Path, name: str, data: bytes | str) -> Path:
-    file = folder / name
-    file.write_bytes(data.encode() if isinstance(data, str) else data)
-    return file
-
-
 def spec(path: Path | str, **keys) -> Source:
     return Source.model_validate({"path": str(path), "query": QUERY, "positive": POSITIVE, **keys})
 
@@ -102,15 +97,6 @@ def both(source: Source) -> tuple[list[tuple], list[tuple]]:
     assert set(rejected["stage"]) <= {"read"}
     rows = [row for batch in batches for row in batch.entries.select(KEPT).rows()]
     return rows, rejected.select("source", "reason").rows()
-
-
-def fault(source: Source) -> str:
-    """The message of the SourceError, which is one line."""
-    with pytest.raises(SourceError) as caught:
-        list(read(source))
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
 
 
 # --- every format ---------------------------------------------------------------------------------------
