@@ -17,6 +17,12 @@ NAVIGATION = re.compile(
     r"back to top|read more|privacy policy|cookies?\b|sign in|log in|subscribe",
     re.IGNORECASE,
 )
+#: What points to a part of the page is navigation in whole sentences, too.
+MENU = re.compile(
+    r"[左右顶頂上][侧側部方边邊]的?(菜单|選單|[导導]航|目[录錄])|"
+    r"\b(left|right|top)([- ](hand|side))* (menu|sidebar|navigation|nav)\b",
+    re.IGNORECASE,
+)
 COPYRIGHT = re.compile(
     r"版[权權](所有|声明|聲明)|保留所有[权權]利|[转轉][载載][请請]|未[经經].{0,12}([许許]可|授[权權])|"
     r"all rights reserved|copyright\b|©",
@@ -116,7 +122,7 @@ RULES: dict[str, Callable[[str], bool]] = {
     "table row": lambda text: len(CELLS.findall(text)) >= 2,
     "mostly digits": _digits,
     "too few letters": _letters,
-    "navigation": lambda text: _notice(NAVIGATION)(text) and not CLOSED.search(text),
+    "navigation": lambda text: _notice(MENU)(text) or (_notice(NAVIGATION)(text) and not CLOSED.search(text)),
     "copyright notice": _notice(COPYRIGHT),
     "disclaimer": _notice(DISCLAIMER),
     "imprint": lambda text: len(text) <= NOTICE_CHARS and IMPRINT.match(text) is not None,

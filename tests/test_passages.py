@@ -230,6 +230,8 @@ def test_short_sentences_are_all_used(lengths):
     [
         ("返回顶部 | 联系我们", "navigation"),
         ("上一篇：光刻胶", "navigation"),
+        ("请使用左侧的菜单浏览各章节。", "navigation"),
+        ("Please use the left-side menu to go to a chapter.", "navigation"),
         ("版权所有 © 2025 某某公司", "copyright notice"),
         ("转载请注明出处", "copyright notice"),
         ("免责声明：以上内容不构成投资建议。", "disclaimer"),
