@@ -104,6 +104,7 @@ def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict
         "pairs_read": facts["entries"],
         "unusable": lost("clean"),
         "pairs": len(frames["qrels"]) + facts["documents"],
+        "loose_documents": facts["documents"],
         "documents": len(frames["corpus"]),
         "queries": len(frames["queries"]),
         "kept_queries": dict(kept["split"].value_counts().sort("split", descending=True).rows()),

@@ -26,7 +26,7 @@ STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "search": (2, stages.search),  # -> candidates
     "select": (2, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (4, stages.finish),  # -> rejected, stats.json, recipe.yaml
+    "finish": (5, stages.finish),  # -> rejected, stats.json, recipe.yaml
 }
 
 

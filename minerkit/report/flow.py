@@ -54,13 +54,14 @@ def flow(stats: Mapping[str, Any], shape: str) -> list[Step]:
 def _input(found: Mapping[str, Any]) -> list[Bar]:
     """Show raw rows; where a row gives several pairs, the pairs are a bar of their own."""
     unreadable, unusable = _lost(found, "unreadable"), _lost(found, "unusable")
-    kept = Segment("pairs kept", "/yield/pairs", "kept")
+    what = "pairs and documents" if found["loose_documents"] else "pairs"
+    kept = Segment(f"{what} kept", "/yield/pairs", "kept")
     if found["pairs_read"] == found["readable_rows"]:
         return [("Raw rows", "/yield/raw_rows", [kept, *unusable, *unreadable])]
     readable = Segment("rows read", "/yield/readable_rows", "kept")
     return [
         ("Raw rows", "/yield/raw_rows", [readable, *unreadable]),
-        ("Pairs read", "/yield/pairs_read", [kept, *unusable]),
+        (f"{what.capitalize()} read", "/yield/pairs_read", [kept, *unusable]),
     ]
 
 
