@@ -2,10 +2,11 @@
 
     python bench/ingest.py --pairs squad.jsonl.gz --query question --positive passage --rows 1000000
 
-Prints a JSON line a step: wall seconds; and one for the whole, from starting Python to the written files,
-with the peak of resident memory. The made rows are text like that of the given file, but new: fragments of
-it that meet at a common word, and rare made-up words, as many as keep new shingles coming as they do in real
-text (Heaps' law). One answer in fifty repeats another one, a word of it changed in half of the cases.
+Prints a JSON line a step, with its wall seconds; and one for the whole, from starting Python to the written
+files, with the peak of resident memory. The made rows are text like that of the given file, but new: pieces
+of it that meet at a common word, and made-up words, so many that new shingles keep coming as they do in real
+text (Heaps' law). One question in fifty repeats another one, and so does one answer; half of these answers
+have a word changed.
 """
 
 import argparse
@@ -115,8 +116,7 @@ def rows(words: Words, count: int) -> Iterator[pl.DataFrame]:
 def write(spec: Recipe, count: int, file: Path) -> None:
     """Write made rows as JSON lines, text like that which a recipe reads."""
     pairs = pl.concat(batch.entries for batch in read(spec.source))
-    texts = pl.concat([pairs["query"], pairs["document"].unique(maintain_order=True)])
-    words = Words(texts, spec.split.seed)
+    words = Words(pl.concat([pairs["query"], pairs["document"].unique(maintain_order=True)]), spec.split.seed)
     with replacing(file) as stream:
         for part in rows(words, count):
             part.write_ndjson(stream)

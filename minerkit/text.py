@@ -33,6 +33,8 @@ ODD = rf"[^{KEPT}]|^ |  | $"
 CLOSING = " .?!。"
 #: Characters a shingle: unrelated texts of one language share few of five, most of three.
 SHINGLE = 5
+#: Texts hashed at once: few enough for a core's cache.
+TOGETHER = 256
 #: An odd number with well-mixed bits (the golden ratio), for hashing windows of characters.
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -129,22 +131,25 @@ def shingles(texts: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.i
         All shingles one after the other as 64-bit hashes, repeats kept; and n + 1 offsets: text i has
         `hashes[offsets[i]:offsets[i + 1]]`. A shorter text is padded with blanks and has at least one.
     """
-    keys = pl.select(match_key(pl.lit(texts.alias("text")))).to_series()
-    padded = (keys + " " * (SHINGLE - 1)).str.pad_end(SHINGLE)
+    padded = (_match_key(texts) + " " * (SHINGLE - 1)).str.pad_end(SHINGLE)
     lengths = padded.str.len_chars().to_numpy().astype(np.int64)
-    counts = lengths - (SHINGLE - 1)
-    points = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    # Every window of the concatenated texts is hashed in one go; those that begin too late in their text to
-    # fit are left out.
-    rolling = np.zeros(max(len(points) - (SHINGLE - 1), 0), np.uint64)
-    for step in range(SHINGLE):
-        rolling = rolling * MULTIPLIER + points[step : step + len(rolling)]
-    fits = np.ones(len(points), dtype=bool)
-    ends = np.cumsum(lengths)
-    for step in range(1, SHINGLE):
-        fits[ends - step] = False
-    return scattered(rolling[fits[: len(rolling)]]), offsets
+    offsets = np.append(0, np.cumsum(lengths - (SHINGLE - 1)))
+    hashes = np.empty(offsets[-1], np.uint64)
+    for start in range(0, len(padded), TOGETHER):
+        part = padded[start : start + TOGETHER]
+        points = np.frombuffer(part.str.join("").item().encode("utf-32-le"), dtype=np.uint32)
+        # Every window of the joined texts is hashed; those that begin in one and end in another are left out.
+        rolling = points[: 1 - SHINGLE].astype(np.uint64)
+        for step in range(1, SHINGLE):
+            rolling *= MULTIPLIER
+            rolling += points[step : step + len(rolling)]
+        inside = np.ones(len(points), dtype=bool)
+        ends = np.cumsum(lengths[start : start + TOGETHER])
+        for step in range(1, SHINGLE):
+            inside[ends - step] = False
+        found = scattered(rolling[inside[: len(rolling)]])
+        hashes[offsets[start] : offsets[start] + len(found)] = found
+    return hashes, offsets
 
 
 def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -162,7 +167,7 @@ def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return np.asarray(z ^ (z >> np.uint64(31)), dtype=np.uint64)
 
 
-def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 20_000) -> npt.NDArray[np.float64]:
+def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 30_000) -> npt.NDArray[np.float64]:
     """Measure the Jaccard similarity of pairs of texts, exactly.
 
     Args:
@@ -175,19 +180,18 @@ def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 20_000)
     """
     from scipy.sparse import csr_matrix
 
-    if not len(pairs):
-        return np.empty(0)
-    used, places = np.unique(pairs, return_inverse=True)
-    places = places.reshape(pairs.shape)
-    hashes, offsets = shingles(texts.gather(used))
-    columns = (hashes >> np.uint64(1)).astype(np.int64)  # sparse rows need no compact column numbers
-    sets = csr_matrix((np.ones(len(hashes), np.int32), columns, offsets), shape=(len(used), (1 << 63) - 1))
-    sets.sum_duplicates()
-    sets.data[:] = 1
-    sizes = np.diff(sets.indptr)
     found = np.empty(len(pairs))
     for start in range(0, len(pairs), batch):
-        a, b = places[start : start + batch].T
+        used, places = np.unique(pairs[start : start + batch], return_inverse=True)
+        a, b = places.reshape(-1, 2).T
+        hashes, offsets = shingles(texts.gather(used))
+        columns = (hashes >> np.uint64(1)).astype(np.int64)  # sparse rows need no compact column numbers
+        sets = csr_matrix(
+            (np.ones(len(hashes), np.int32), columns, offsets), shape=(len(used), (1 << 63) - 1)
+        )
+        sets.sum_duplicates()
+        sets.data[:] = 1
+        sizes = np.diff(sets.indptr)
         shared = np.asarray(sets[a].multiply(sets[b]).sum(axis=1)).ravel()
         found[start : start + batch] = shared / (sizes[a] + sizes[b] - shared)
     return found

@@ -6,8 +6,8 @@ import polars as pl
 
 __all__ = ["simplified"]
 
-#: The blocks of CJK ideographs (Unicode 16): the basic one, and extensions A to I.
-BLOCKS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x323AF))
+#: CJK ideographs (Unicode 16): extension A, the basic block, extensions B to F with I, and G with H.
+BLOCKS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x2EE5F), (0x30000, 0x323AF))
 
 
 def simplified(texts: pl.Series) -> pl.Series:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minerkit import near_duplicates as module
+from minerkit import prefixes
 from minerkit.near_duplicates import near_duplicates
 from minerkit.text import jaccard
 
@@ -69,6 +70,53 @@ def test_finds_what_comparing_all_pairs_finds_at_any_threshold(seed, threshold):
     assert pairs(texts, threshold) == brute_force(texts, threshold)
 
 
+def edited(seed: int, count: int, longest: int) -> list[str]:
+    """Texts of all lengths, some that repeat themselves, with copies in which more and more is changed."""
+    rng = random.Random(seed)
+    texts = []
+    while len(texts) < count:
+        letters = rng.choices("abcdefgh 芯片", k=rng.randint(1, longest)) * rng.choice([1, 1, 2, 5])
+        for _ in range(6):
+            texts.append("".join(letters))
+            letters[rng.randrange(len(letters))] = rng.choice("xyz")
+            letters = letters[rng.random() < 0.3 :] or ["a"]
+    return texts
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    longest=st.sampled_from([8, 60, 300]),
+    threshold=st.floats(0.2, 1.0),
+    block=st.sampled_from([100, 5_000, 1 << 18]),
+)
+def test_finds_what_comparing_all_pairs_finds_at_the_edge(seed, longest, threshold, block):
+    texts = edited(seed, 36, longest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prefixes, "BLOCK", block)
+        patch.setattr(module, "BATCH", block // 100)
+        assert pairs(texts, threshold) == brute_force(texts, threshold)
+
+
+def test_texts_of_one_template_are_told_apart():
+    texts = [f"What does entry {number} of the list say about entry {number + 1}?" for number in range(3000)]
+    assert pairs([*texts, texts[77].upper()]) == [(77, 3000)]
+
+
+def test_rare_words_that_repeat_hide_nothing():
+    rng = random.Random(5)
+    common = " ".join("".join(rng.choices("abcdefgh", k=6)) for _ in range(60))
+    texts = [common + " qzxwv" * 40, common + " jkpfm" * 40]
+    others = [common + " " + "".join(rng.choices("rstu", k=200)) for _ in range(80)]
+    assert pairs([*texts, *others]) == [(0, 1)]
+
+
+def test_traditional_and_simplified_characters_are_one():
+    assert pairs(["半導體設備與記憶體芯片的需求", "半导体设备与记忆体芯片的需求", "半导体材料"], 1.0) == [
+        (0, 1)
+    ]
+
+
 def test_a_word_changed_in_a_long_text_is_a_near_duplicate():
     text = (
         "Hard-boiled eggs keep for about a week in the refrigerator, peeled or not; get them into the cold "
@@ -92,10 +140,25 @@ def test_pairs_are_sorted_with_the_smaller_position_first():
     assert len(found) == len(set(found))
 
 
+def test_many_equal_texts_are_compared_once():
+    texts = ["The same text", "the same text?", "another text"] * 300
+    found = near_duplicates(pl.Series(texts), 0.9)
+    assert len(found) == 600 * 599 // 2 + 300 * 299 // 2
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_result_does_not_depend_on_threads(threads, monkeypatch):
+    texts = planted(4, 300)
+    whole = pairs(texts)
+    monkeypatch.setattr(prefixes, "BLOCK", 1000)
+    monkeypatch.setattr(pl, "thread_pool_size", lambda: threads)
+    assert pairs(texts) == whole
+
+
 def test_result_does_not_depend_on_how_many_texts_are_hashed_at_once(monkeypatch):
     texts = planted(3, 100)
     whole = pairs(texts)
-    monkeypatch.setattr(module, "BLOCK", 700)
+    monkeypatch.setattr(prefixes, "BLOCK", 700)
     monkeypatch.setattr(module, "BATCH", 7)
     assert pairs(texts) == whole
 

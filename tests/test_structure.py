@@ -9,9 +9,10 @@ import minerkit
 ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
-    {"errors"},
-    {"schema", "files", "recipe", "words", "progress", "sentences", "variants"},
+    {"errors", "variants", "threads"},
+    {"schema", "files", "recipe", "words", "progress", "sentences"},
     {"text"},
+    {"prefixes"},
     {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
     {"answers", "questions", "reissues", "losses", "tokens", "terminal"},
     {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"}

@@ -1,4 +1,5 @@
 import itertools
+import unicodedata
 
 import numpy as np
 import polars as pl
@@ -6,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit.text import cleaned, jaccard, match_key, normalise, normalised, scattered, shingles
+from minerkit.text import BLANK, KEPT, cleaned, jaccard, match_key, normalise, normalised, scattered, shingles
 
-#: Texts in which spelling variants, repeats and blanks are frequent.
-LIKELY = st.text(alphabet="abAB c.?！\u200b\u3000é", max_size=30)
+#: Texts in which spelling variants, repeats and blanks are frequent, and letters whose accents stand apart.
+LIKELY = st.text(alphabet="abABJ c.?！\u200b\u3000é\u030c體体İΣ", max_size=30)
 
 
 def keys(*texts: str | None) -> list[str | None]:
@@ -52,6 +53,22 @@ def test_normalised_keeps_nulls():
     assert frame.select(normalised(pl.col("text")))["text"].to_list() == ["a", None]
 
 
+@given(st.lists(st.one_of(LIKELY, st.text()), max_size=6))
+def test_normalised_is_what_rewriting_every_text_gives(texts):
+    frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    blanks_joined = pl.col("text").str.normalize("NFKC").str.replace_all(f"[{BLANK}]+", " ").str.strip_chars()
+    assert frame.select(normalised(pl.col("text"))).equals(frame.select(blanks_joined))
+
+
+def test_characters_that_need_no_rewriting_are_kept_wherever_they_stand():
+    every = pl.Series([chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000])
+    kept = every.filter(every.str.contains(f"[{KEPT}]")).to_list()
+    assert len(kept) > 30_000
+    for text in ("".join(kept), "".join(reversed(kept)), "".join(kept).lower()):
+        assert unicodedata.normalize("NFKC", text) == text
+    assert not [char for char in kept if unicodedata.combining(char)]
+
+
 def test_cleaned_trims_and_turns_empty_texts_into_nulls():
     frame = pl.DataFrame({"text": [" ａ  b ", "", "  ", "\u200b", None]})
     assert frame.select(cleaned(pl.col("text")))["text"].to_list() == ["ａ  b", None, None, None, None]
@@ -83,7 +100,23 @@ def test_match_key_of_punctuation_alone_is_the_punctuation():
 
 
 def test_match_key_keeps_nulls():
-    assert keys(None, "A") == [None, "a"]
+    assert keys(None, "A", "？", "體") == [None, "a", "?", "体"]
+
+
+def test_match_key_folds_traditional_characters():
+    assert set(keys("記憶體芯片。", "记忆体芯片", "記憶体芯片？")) == {"记忆体芯片"}
+
+
+@pytest.mark.parametrize(
+    ("capital", "small"), [("J\u030c", "\u01f0"), ("ΑΣ", "ας"), ("™", "tm"), ("ǅ", "dž")]
+)
+def test_match_key_folds_case_however_it_is_written(capital, small):
+    assert keys(capital) == keys(small)
+
+
+@given(st.one_of(LIKELY, st.text()))
+def test_match_key_is_idempotent(text):
+    assert keys(*keys(text)) == keys(text)
 
 
 @given(LIKELY)
@@ -138,7 +171,8 @@ def test_scattered_is_one_to_one(values):
     assert len(set(scattered(np.array(values, np.uint64)).tolist())) == len(values)
 
 
-@given(st.lists(LIKELY, min_size=1, max_size=8), st.integers(1, 5))
+@settings(max_examples=25)
+@given(st.lists(LIKELY, min_size=1, max_size=6), st.sampled_from([4, 100]))
 def test_jaccard_equals_plain_sets(texts, batch):
     pairs = np.array(list(itertools.product(range(len(texts)), repeat=2)))
     sets = [set(plain_shingles(text)) for text in texts]

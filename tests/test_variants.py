@@ -1,34 +1,63 @@
+import unicodedata
+
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.text import match_key
-from minerkit.variants import simplified
+from minerkit.variants import _characters, simplified
+
+#: Chinese of both kinds, other scripts, and whatever else there is.
+CHARACTERS = st.sampled_from("記憶體记忆体薴苧苎髮發发龍a é\U0002b5af")
+TEXTS = st.text(st.one_of(CHARACTERS, st.characters(codec="utf-8")))
 
 
-def fold(*texts: str | None) -> list[str | None]:
+def folded(*texts: str | None) -> list[str | None]:
     return simplified(pl.Series(texts, dtype=pl.String)).to_list()
 
 
-def test_traditional_characters_become_simplified_one_by_one():
-    assert fold("瑞薩電子的現金流與盈利能力", "記憶體") == ["瑞萨电子的现金流与盈利能力", "记忆体"]
+@pytest.mark.parametrize(
+    ("traditional", "expected"),
+    [
+        ("記憶體芯片", "记忆体芯片"),
+        ("瑞薩電子的現金流與盈利能力", "瑞萨电子的现金流与盈利能力"),
+        ("頭髮發展", "头发发展"),  # one simplified character for two
+        ("中芯国际 SMIC", "中芯国际 SMIC"),
+        ("Größe, naïve, 東京タワー", "Größe, naïve, 东京タワー"),
+    ],
+)
+def test_traditional_characters_are_simplified_one_by_one(traditional, expected):
+    assert folded(traditional) == [expected]
 
 
-def test_simplified_text_other_scripts_and_nulls_stay():
-    texts = ["中芯国际 SMIC", "plain", None, ""]
-    assert fold(*texts) == texts
+def test_texts_keep_their_places_and_nulls():
+    assert folded("a", "記", None, "é", "体") == ["a", "记", None, "é", "体"]
 
 
-def test_both_scripts_have_one_match_key():
-    keys = pl.Series(["記憶體芯片。", "记忆体芯片", "ＤＲＡＭ記憶體"])
-    found = keys.to_frame("text").select(match_key(pl.col("text"))).to_series().to_list()
-    assert found == ["记忆体芯片", "记忆体芯片", "dram记忆体"]
+def test_the_series_given_is_not_changed():
+    given_texts = pl.Series(["記", "a"])
+    simplified(given_texts)
+    assert given_texts.to_list() == ["記", "a"]
 
 
-@given(st.lists(st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x33FFF)), max_size=4))
-def test_folding_keeps_lengths_and_folds_once(texts):
-    texts = [text for text in texts if not any(0xD800 <= ord(c) < 0xE000 for c in text)]
-    once = fold(*texts)
+@given(st.lists(TEXTS, max_size=5))
+def test_simplifying_is_idempotent_and_keeps_lengths(texts):
+    once = folded(*texts)
+    assert folded(*once) == once
     assert [len(text) for text in once] == [len(text) for text in texts]
-    assert fold(*once) == once
-    assert [text for text in once if text.isascii()] == [text for text in texts if text.isascii()]
+
+
+@given(st.lists(st.text(st.characters(codec="ascii")), max_size=5))
+def test_ascii_is_untouched(texts):
+    assert folded(*texts) == texts
+
+
+def test_every_character_ends_at_one_that_is_simple_itself():
+    characters = _characters()
+    assert len(characters) > 4000
+    assert not set(characters.values()) & set(characters)
+
+
+def test_simplified_characters_are_normalised_ones():
+    for old, new in _characters().items():
+        assert unicodedata.normalize("NFKC", old + new) == old + new
