@@ -1,9 +1,10 @@
 """Settings that must stand before anything of the Hugging Face libraries is imported, and shared corpora."""
 
+import functools
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -48,12 +49,22 @@ def sample_pairs() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def sample_run(tmp_path_factory) -> Path:
-    """The folder of a finished run of the bundled sample; copy it to change it."""
+def mined(tmp_path_factory) -> Callable[[str], Path]:
+    """Gives the folder of a finished run of a recipe's sample, mined once; copy it to change it."""
     from minerkit.pipeline import mine
     from minerkit.recipes import load_recipe
 
-    return mine(load_recipe("gooaq", sample=True), tmp_path_factory.mktemp("sample") / "gooaq").folder
+    @functools.cache
+    def of(name: str) -> Path:
+        return mine(load_recipe(name, sample=True), tmp_path_factory.mktemp("sample") / name, "cpu").folder
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def sample_run(mined) -> Path:
+    """The folder of a finished run of the gooaq sample; copy it to change it."""
+    return mined("gooaq")
 
 
 @pytest.fixture(scope="session")

@@ -224,6 +224,7 @@ def test_a_full_disk_leaves_the_old_run_intact(mined, tmp_path):
     assert minerkit("audit", "runs/gooaq", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.slow
 def test_training_the_static_encoder_prints_nothing_to_stdout(tmp_path):
     done = minerkit(
         "mine", "-r", "gooaq", "--sample", "--set", "encoder.model=static", "--json", "--quiet", cwd=tmp_path

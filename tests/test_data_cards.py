@@ -5,17 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from minerkit import pipeline
 from minerkit.describe import section
-from minerkit.recipes import bundled, load_recipe, names
+from minerkit.recipes import bundled, names
 
 TABLES = re.compile(r"<!-- tables: (\S+) -->\n(.*)<!-- end of tables -->", re.DOTALL)
 
 
-def sample_tables(name: str, folder: Path) -> str:
+def sample_tables(run: Path) -> str:
     """The section "Training Dataset" of the sample's run, without the loss."""
-    run = pipeline.mine(load_recipe(name, sample=True), folder / name, "cpu")
-    text = section(str(run.folder), "train", None, "classic", None, None, None)
+    text = section(str(run), "train", None, "classic", None, None, None)
     return text.partition("* Loss:")[0].rstrip()
 
 
@@ -26,10 +24,10 @@ def facts(table: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", names())
-def test_the_tables_of_a_card_are_those_of_its_sample(name, tmp_path):
+def test_the_tables_of_a_card_are_those_of_its_sample(name, mined):
     card = (bundled("data_cards") / f"{name}.md").read_text()
     found = TABLES.search(card)
     assert found and found[1] == name
-    assert facts(found[2]) == facts(sample_tables(name, tmp_path))
+    assert facts(found[2]) == facts(sample_tables(mined(name)))
     for part in ("## Source", "## Known issues", "| column | type | content |", "## The bundled sample"):
         assert part in card

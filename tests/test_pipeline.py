@@ -36,13 +36,6 @@ def pairs_file(sample_pairs, tmp_path_factory) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def sample_run(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "gooaq"
-    pipeline.mine(load_recipe("gooaq", sample=True), folder, "cpu")
-    return folder
-
-
 def test_sample_run_is_clean_and_pinned(sample_run):
     assert pipeline.audit_run(sample_run) == []
     stats = json.loads((sample_run / "stats.json").read_text())
@@ -142,6 +135,7 @@ def test_a_failed_stage_leaves_the_old_run_as_it_was(pairs_file, tmp_path, monke
     assert {f.name: f.read_bytes() for f in run.folder.iterdir() if f.is_file()} == before
 
 
+@pytest.mark.slow
 def test_same_embeddings_give_the_same_bytes(pairs_file, minilm, tmp_path):
     """Threads, batch size and hash seed change nothing once the embeddings are cached."""
     code = (
@@ -278,6 +272,7 @@ def test_nothing_usable_is_one_clear_line(tmp_path):
         pipeline.mine(recipe_for(file), tmp_path / "run", "cpu")
 
 
+@pytest.mark.slow
 def test_static_encoder_is_trained_on_the_run_itself_and_is_deterministic(
     sample_pairs, tmp_path, monkeypatch
 ):
@@ -357,8 +352,8 @@ def test_squad_agrees_with_brute_force(real_data, minilm, tmp_path):
         ("ai-ir", 497, 489, 459),
     ],
 )
-def test_every_sample_is_mined_clean_and_pinned(name, rows, positives, documents, tmp_path):
-    run = pipeline.mine(load_recipe(name, sample=True), tmp_path / name, "cpu")
+def test_every_sample_is_mined_clean_and_pinned(name, rows, positives, documents, mined):
+    run = load(mined(name))
     assert pipeline.audit_run(run.folder) == []
     account = pipeline.ingest_account(run, load_recipe(name, sample=True))
     assert (account["rows"], account["positives"], account["documents"]) == (rows, positives, documents)
