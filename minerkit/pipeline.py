@@ -1,7 +1,7 @@
 """The order of the stages: raw input, then queries, corpus and qrels, candidates, negatives, rows."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ from minerkit import schema, stages
 from minerkit.artefacts import MARKERS, Run, Stage, load, locked
 from minerkit.audit import Breach, audit
 from minerkit.card import hand_written, write_card
-from minerkit.files import sha256
+from minerkit.comparison import compare
+from minerkit.files import replacing, sha256
 from minerkit.intake import intake
 from minerkit.manifest import write_manifest
 from minerkit.progress import Reporter
@@ -18,12 +19,12 @@ from minerkit.recipes import load_recipe
 from minerkit.sources import fingerprint
 from minerkit.stages import Work
 
-__all__ = ["audit_run", "ingest", "ingest_account", "mine"]
+__all__ = ["audit_run", "evaluate_run", "ingest", "ingest_account", "mine"]
 
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "ingest": (3, stages.ingest),  # -> queries, corpus, qrels, pairs
-    "search": (2, stages.search),  # -> candidates
+    "search": (3, stages.search),  # -> candidates
     "select": (2, stages.select),  # -> judged, negatives
     "format": (1, stages.write_examples),  # -> train, dev
     "finish": (5, stages.finish),  # -> rejected, stats.json, recipe.yaml
@@ -112,6 +113,35 @@ def audit_run(folder: Path) -> list[Breach]:
     }
     frames = {name: run.read(f"{name}.parquet") for name in [*schema.ARTEFACTS, "train", "dev"]}
     return audit(frames, load_recipe(run.folder / "recipe.yaml"), manifest, hashes)
+
+
+def evaluate_run(
+    folder: Path,
+    models: Sequence[str] = (),
+    base: bool = False,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Score models on the dev split of a finished run, and keep the result as evaluation.json.
+
+    Args:
+        folder: The run folder.
+        models: Models beside the run's own, by folder or Hub name.
+        base: Whether to score the model that training starts from.
+        device: auto, cpu, cuda or mps.
+        reporter: Where progress goes.
+
+    Returns:
+        What `minerkit.comparison.compare` gives.
+
+    Raises:
+        MinerkitError: Something the user can mend.
+    """
+    run = load(folder)
+    found = compare(load_recipe(folder / "recipe.yaml"), run, models, base, device, reporter)
+    with replacing(folder / "evaluation.json") as stream:
+        stream.write(json.dumps(found, indent=1, ensure_ascii=False).encode())
+    return found
 
 
 def _do(name: str, work: Work) -> None:

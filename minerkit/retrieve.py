@@ -13,10 +13,12 @@ from minerkit.filters import BACKFILLABLE, filter_false_negatives, thresholds, w
 from minerkit.recipe import Mine
 from minerkit.search import Hits, Pairs, exact_scores, pair_scores, top
 
-__all__ = ["Collection", "hit_rates", "retrieve"]
+__all__ = ["Collection", "hit_rates", "rankings", "retrieve"]
 
 IntArray = npt.NDArray[np.int64]
 CHUNK = 16384
+#: Documents a query whose retrieval is measured gets.
+DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -127,36 +129,55 @@ def retrieve(
     )
 
 
-def hit_rates(
+def rankings(
     collection: Collection,
-    qrels: pl.DataFrame,
     without: pl.DataFrame,
-    depth: int = 100,
+    depth: int = DEPTH,
     device: str = "cpu",
-) -> dict[str, float]:
-    """Measure how well the encoder finds positives among all documents.
+    progress: Callable[[int], object] = id,
+) -> pl.DataFrame:
+    """Rank the documents of a collection for each of its queries; positives are retrieved or they are not.
 
     Args:
         collection: Some queries, and all documents.
-        qrels: query_id, doc_id, relevance.
         without: query_id, doc_id: documents a query is not to find.
         depth: How many documents are retrieved per query.
         device: A torch device.
+        progress: Called with the number of queries done, each time some are.
+
+    Returns:
+        query_id, doc_id, rank (from 1), score; in the order of the queries, best first.
+    """
+    left_out = _pairs([collection.positions(without)])
+    hits = top(collection.queries, collection.documents, depth, left_out, None, device, progress)
+    found = _frame(np.arange(len(hits.documents)), hits)
+    return found.select(
+        collection.query_ids.gather(found["query_id"]).alias("query_id"),
+        collection.doc_ids.gather(found["doc_id"]).alias("doc_id"),
+        pl.col("rank").cast(pl.Int32),
+        "score",
+    )
+
+
+def hit_rates(
+    ranked: pl.DataFrame, qrels: pl.DataFrame, queries: int, depth: int = DEPTH
+) -> dict[str, float]:
+    """Measure how well rankings find positives.
+
+    Args:
+        ranked: query_id, doc_id, rank.
+        qrels: query_id, doc_id, relevance.
+        queries: How many queries were ranked for.
+        depth: How many documents were retrieved per query.
 
     Returns:
         accuracy@1, @10 and @depth (a positive is among the first so many) and mrr@10, each in 0..1.
     """
-    left_out = _pairs([collection.positions(without)])
-    hits = top(collection.queries, collection.documents, depth, left_out, None, device)
-    relevant = collection.positions(qrels).filter(pl.col("relevance") > 0)
-    retrieved = _frame(np.arange(len(hits.documents)), hits).join(
-        relevant, on=["query_id", "doc_id"], how="semi"
-    )
-    first = np.full(len(collection.queries), np.inf)
-    best = retrieved.group_by("query_id").agg(pl.col("rank").min())
-    first[best["query_id"].to_numpy()] = best["rank"].to_numpy()
-    rates = {f"accuracy@{k}": float((first <= k).mean()) for k in (1, 10, depth)}
-    return {**rates, "mrr@10": float(np.where(first <= 10, 1 / first, 0).mean())}
+    relevant = qrels.filter(pl.col("relevance") > 0)
+    best = ranked.join(relevant, on=["query_id", "doc_id"], how="semi")
+    first = best.group_by("query_id").agg(pl.col("rank").min())["rank"].to_numpy()
+    rates = {f"accuracy@{k}": float((first <= k).sum() / queries) for k in (1, 10, depth)}
+    return {**rates, "mrr@10": float(np.where(first <= 10, 1 / first, 0).sum() / queries)}
 
 
 def _pairs(frames: Sequence[pl.DataFrame]) -> Pairs:

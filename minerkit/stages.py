@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from minerkit.artefacts import MARKERS, Run, Stage
@@ -17,7 +18,7 @@ from minerkit.formats import format_examples
 from minerkit.progress import Reporter
 from minerkit.recipe import Recipe
 from minerkit.recipes import recipe_yaml
-from minerkit.retrieve import Collection, hit_rates, retrieve
+from minerkit.retrieve import Collection, hit_rates, rankings, retrieve
 from minerkit.samplers import pool_sizes, sample_negatives
 from minerkit.search import search_device
 from minerkit.sources import fingerprint, read
@@ -136,13 +137,22 @@ def search(work: Work, stage: Stage) -> None:
         wanted = pool_sizes(_positives(part.query_ids, qrels)["positives"].to_numpy(), recipe.mine)
         with work.reporter.bar(f"Searching ({split})", len(mine_q)) as advance:
             found.append(retrieve(part, qrels, excluded, recipe.mine, wanted, placed, advance))
+    split, measured = _measured(queries)
+    part = Collection(
+        queries["query_id"].gather(measured), query_vectors.subset(measured), corpus["doc_id"], doc_vectors
+    )
+    itself = excluded.filter(pl.col("reason") == "query_text")  # where documents are queries too
+    with work.reporter.bar(f"Ranking ({split})", len(measured)) as advance:
+        ranked = rankings(part, itself, device=placed, progress=advance)
     stage.write("candidates.parquet", pl.concat(found))
     stage.write(f"{MARKERS}/excluded.parquet", excluded)
+    # What a model is evaluated on: the documents to rerank, and the order it has to beat.
+    stage.write(f"{MARKERS}/dev_candidates.parquet", ranked if split == "dev" else ranked.clear())
     stage.facts |= {
         "encoder": {kind: encoder.fingerprint(kind) for kind in ("query", "document")},
         "note": encoder.note,
         "search": {"mode": "exact", "recall": 1.0},
-        "retrieval": _measure(queries, corpus, qrels, excluded, (query_vectors, doc_vectors), placed),
+        "retrieval": {"queries": f"{len(measured)} {split}", **hit_rates(ranked, qrels, len(measured))},
     }
 
 
@@ -249,19 +259,10 @@ def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, reporter: Reporter) -
         return cache.embed(texts, lambda part: encoder.encode(part, kind), advance)
 
 
-def _measure(
-    queries: pl.DataFrame,
-    corpus: pl.DataFrame,
-    qrels: pl.DataFrame,
-    excluded: pl.DataFrame,
-    vectors: tuple[Vectors, Vectors],
-    device: str,
-) -> dict[str, float | str]:
-    """Measure retrieval over all documents: of dev queries, or of some train queries if there are none."""
+def _measured(queries: pl.DataFrame) -> tuple[str, npt.NDArray[np.int64]]:
+    """Say which queries' retrieval is measured: all of dev, or some of train if there are none."""
     split = "dev" if (queries["split"] == "dev").any() else "train"
     rows = (queries["split"] == split).arg_true().to_numpy().astype(np.int64)
-    if len(rows) > MEASURED:
+    if split == "train" and len(rows) > MEASURED:
         rows = np.sort(np.random.default_rng(0).choice(rows, MEASURED, replace=False))
-    part = Collection(queries["query_id"].gather(rows), vectors[0].subset(rows), corpus["doc_id"], vectors[1])
-    itself = excluded.filter(pl.col("reason") == "query_text")  # where documents are queries too
-    return {"queries": f"{len(rows)} {split}", **hit_rates(part, qrels, itself, device=device)}
+    return split, rows

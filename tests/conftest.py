@@ -98,3 +98,52 @@ def client(served, tmp_path_factory) -> Iterator[Client]:
     client = Client(served.environment(tmp_path_factory.mktemp("home")))
     yield client
     client.stop()
+
+
+@pytest.fixture(scope="session")
+def reranker(minilm, tmp_path_factory) -> str:
+    """The folder of a small untrained CrossEncoder, made from a configuration."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    plain, saved = (str(tmp_path_factory.mktemp("reranker") / name) for name in ("plain", "saved"))
+    tokenizer = AutoTokenizer.from_pretrained(minilm)
+    torch.manual_seed(3)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = BertConfig(vocab_size=len(tokenizer), num_labels=1, initializer_range=1.0, **shape)
+    BertForSequenceClassification(config).save_pretrained(plain)
+    tokenizer.save_pretrained(plain)
+    CrossEncoder(plain).save_pretrained(saved)
+    return saved
+
+
+@pytest.fixture(scope="session")
+def captions_run(tmp_path_factory):
+    """The recipe product-captions and its sample, mined: documents are queries with several positives."""
+    from minerkit import pipeline
+    from minerkit.recipes import load_recipe
+
+    recipe = load_recipe("product-captions", {"split.dev_queries": 30, "source.limit": 160}, sample=True)
+    return recipe, pipeline.mine(recipe, tmp_path_factory.mktemp("runs") / "captions", "cpu")
+
+
+@pytest.fixture(scope="session")
+def answers_run(sample_pairs, tmp_path_factory):
+    """A recipe of questions and answers and its run: one positive a query, some of them hard to find."""
+    from minerkit import pipeline
+    from minerkit.recipe import Recipe
+
+    file = tmp_path_factory.mktemp("data") / "pairs.parquet"
+    sample_pairs.head(120).write_parquet(file)
+    recipe = Recipe.model_validate(
+        {
+            "name": "answers",
+            "source": {"path": str(file)},
+            "split": {"dev_queries": 30},
+            "encoder": {"model": "lsa"},
+            "format": "triplet",
+            "eval": {"rerank": 10},
+        }
+    )
+    return recipe, pipeline.mine(recipe, file.parent / "run", "cpu")

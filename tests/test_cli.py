@@ -70,6 +70,23 @@ def test_audit_names_a_breach_and_fails(mined, tmp_path):
     assert "query_id=q" in done.stdout
 
 
+def test_eval_prints_a_table_and_keeps_it(mined):
+    done = minerkit("eval", "runs/gooaq", cwd=mined)
+    assert done.returncode == 0, done.stderr
+    assert "retrieved order (lsa)" in done.stdout and "BM25" in done.stdout
+    assert "Scoring (BM25)" in done.stderr
+    quiet = minerkit("eval", "runs/gooaq", "--json", "--quiet", cwd=mined)
+    assert quiet.stderr == ""
+    kept = json.loads((mined / "runs/gooaq/evaluation.json").read_text())
+    assert json.loads(quiet.stdout) == kept
+    assert kept["dev"]["queries"] == 60
+
+
+def test_eval_without_what_it_needs_is_one_clear_line(mined, tmp_path):
+    assert "no run folder nowhere" in fails("eval", "nowhere", cwd=tmp_path)
+    assert "no such model folder" in fails("eval", "runs/gooaq", "--model", "./nothing", cwd=mined)
+
+
 def test_json_and_quiet(mined):
     done = minerkit("mine", "-r", "gooaq", "--sample", "--json", "--quiet", cwd=mined)
     assert done.stderr == ""

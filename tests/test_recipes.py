@@ -415,7 +415,7 @@ def test_a_copy_that_cannot_be_written_is_one_clear_line(tmp_path):
 
 
 def test_gooaq_is_the_published_recipe():
-    fitting = {"split.dev_queries": 60, "mine.range_max": None}
+    fitting = {"split.dev_queries": 60, "mine.range_max": None, "eval.nano_beir": []}
     sample = {"path": "samples/gooaq.jsonl", "set": fitting}
     assert load_recipe("gooaq") == Recipe.model_validate(
         {

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from minerkit.cache import Vectors
 from minerkit.filters import filter_false_negatives, thresholds
 from minerkit.recipe import Mine
-from minerkit.retrieve import Collection, hit_rates, retrieve
+from minerkit.retrieve import Collection, hit_rates, rankings, retrieve
 
 NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
 
@@ -88,7 +88,7 @@ def test_hit_rates_count_the_first_positive():
     qrels = pl.DataFrame(
         {"query_id": ["q0", "q1", "q1"], "doc_id": ["d0", "d5", "d3"], "relevance": [1, 1, 1]}
     )
-    rates = hit_rates(collection, qrels, qrels.clear(), depth=8)
+    rates = hit_rates(rankings(collection, qrels.clear(), depth=8), qrels, 2, depth=8)
     assert rates == {"accuracy@1": 0.5, "accuracy@10": 1.0, "accuracy@8": 1.0, "mrr@10": 0.75}
 
 
@@ -116,11 +116,25 @@ def test_documents_judged_irrelevant_are_candidates_wherever_they_rank():
     assert set(plain["source"]) == {"dense"}
 
 
-def test_hit_rates_leave_out_what_a_query_is_not_to_find():
+def test_rankings_hold_all_documents_and_force_none_in():
+    collection, _, scores = world(9, 6, 40)
+    ranked = rankings(collection, NOTHING, depth=7)
+    assert ranked["query_id"].to_list() == [f"q{row:03}" for row in range(6) for _ in range(7)]
+    assert ranked["rank"].to_list() == [*range(1, 8)] * 6
+    for row in range(6):
+        order = np.argsort(-scores[row], kind="stable")[:7]
+        mine = ranked.filter(pl.col("query_id") == f"q{row:03}")
+        assert mine["doc_id"].to_list() == [f"d{d:03}" for d in order]
+        assert np.allclose(mine["score"], scores[row, order], atol=1e-6)
+
+
+def test_rankings_leave_out_what_a_query_is_not_to_find():
     collection, qrels, _ = world(3, 6, 40)
     positives = set(qrels.select("query_id", "doc_id").rows())
     others = [(f"q{q:03}", f"d{d:03}") for q in range(6) for d in range(40)]
     without = pl.DataFrame(
         [pair for pair in others if pair not in positives], schema=["query_id", "doc_id"], orient="row"
     )
-    assert hit_rates(collection, qrels, without, depth=3)["accuracy@1"] == 1.0
+    ranked = rankings(collection, without, depth=3)
+    assert set(ranked.select("query_id", "doc_id").rows()) <= positives
+    assert hit_rates(ranked, qrels, 6, depth=3)["accuracy@1"] == 1.0

@@ -9,7 +9,7 @@ import minerkit
 ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
-    {"errors", "variants", "threads"},
+    {"errors", "variants", "threads", "evaluators"},
     {"schema", "files", "recipe", "words", "progress", "sentences"},
     {"text"},
     {"prefixes"},
@@ -17,11 +17,13 @@ LAYERS = [
     {"answers", "questions", "reissues", "losses", "tokens", "terminal"},
     {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"}
     | {"profile", "card_tables"},
-    {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"},
-    {"retrieve", "manifest", "report", "summary", "card_parts"},
+    {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"}
+    | {"lexical", "models", "scoreboard"},
+    {"retrieve", "manifest", "report", "summary", "card_parts", "dev"},
     {"card"},
     {"describe"},
-    {"stages"},
+    {"stages", "evaluate"},
+    {"comparison"},
     {"pipeline"},
     {"hub"},
     {"cli"},
@@ -41,6 +43,7 @@ FILE_OWNERS = {
     "documents",
     "report",
     "hub",
+    "models",
 }
 
 

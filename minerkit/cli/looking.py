@@ -1,14 +1,22 @@
-"""Commands that look at a run: stats, card, report, audit."""
+"""Commands that look at a run: stats, card, eval, audit, report."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from minerkit.cli.common import RunArgument, app, as_text, print_result
+from minerkit.cli.common import (
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+    RunArgument,
+    app,
+    as_text,
+    print_result,
+)
 from minerkit.errors import AuditError
 
-__all__ = ["audit", "card", "report", "stats"]
+__all__ = ["audit", "card", "evaluate", "report", "stats"]
 
 
 @app.command(epilog="Example: minerkit stats runs/gooaq --format card --layout current")
@@ -68,6 +76,31 @@ def card(
     with replacing(out) as stream:
         stream.write(text.encode())
     typer.echo(f"{out}: written")
+
+
+@app.command(
+    "eval", epilog="Example: minerkit eval runs/gooaq --base --model cross-encoder/ms-marco-MiniLM-L6-v2"
+)
+def evaluate(
+    run: RunArgument,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="A reranker or bi-encoder (Hub name or folder); may be repeated."),
+    ] = None,
+    base: Annotated[
+        bool, typer.Option("--base", help="Score the model that training starts from, too.")
+    ] = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare how the dev split is ranked: by the encoder, by BM25, by the run's model and by others."""
+    from minerkit.pipeline import evaluate_run
+    from minerkit.progress import Reporter
+    from minerkit.scoreboard import render_comparison
+
+    found = evaluate_run(run, model or (), base, device, Reporter(quiet))
+    print_result(as_text(found) if as_json else render_comparison(found))
 
 
 @app.command(epilog="Example: minerkit audit runs/gooaq")

@@ -23,6 +23,22 @@ __all__ = [
     "Train",
 ]
 
+NanoBeir = Literal[
+    "arguana",
+    "climatefever",
+    "dbpedia",
+    "fever",
+    "fiqa2018",
+    "hotpotqa",
+    "msmarco",
+    "nfcorpus",
+    "nq",
+    "quoraretrieval",
+    "scidocs",
+    "scifact",
+    "touche2020",
+]
+
 
 class Clean(Section):
     """Which rows are dropped, and which texts count as the same."""
@@ -109,16 +125,25 @@ class Train(Section):
 
 
 class Eval(Section):
-    """How a model is scored on the dev split."""
+    """How a model is scored on the dev split.
 
-    rerank: int | None = Field(None, ge=2)
-    """Rerank this many retrieved documents a dev query."""
+    The first key that is set and fits the model gives the metric by which the best checkpoint is chosen.
+    Where none does, a reranker reranks 30 documents, and a bi-encoder retrieves 10.
+    """
+
+    rerank: int | None = Field(None, ge=2, le=100)
+    """rerankers: rerank this many of the documents that the encoder retrieves for a dev query, out of all
+    documents of the run. Positives are among them or they are not."""
+    retrieval: list[Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=list)
+    """bi-encoders: retrieve from all documents of the run, and measure accuracy, precision and recall among
+    the first so many, MRR@10 and nDCG@10."""
     classification: bool = False
-    """Tell positives from negatives: accuracy, F1, precision, recall, average precision."""
-    retrieval: list[Annotated[int, Field(ge=1)]] = Field(default_factory=list)
-    """Retrieve from all documents, and measure accuracy, precision and recall among the first so many."""
-    nano_beir: list[str] = Field(default_factory=list)
-    """NanoBEIR data sets by their short names."""
+    """Tell the positives of the dev rows from their negatives: accuracy and F1 with their thresholds,
+    precision, recall, average precision."""
+    nano_beir: list[NanoBeir] = Field(default_factory=list)
+    """NanoBEIR data sets by their short names; left out, with a line that says so, where there are none."""
+    nano_beir_data: str = "sentence-transformers/NanoBEIR-en"
+    """Where the NanoBEIR data sets are: on the Hub, or in a folder of the same layout."""
     steps: int | None = Field(None, ge=1)
     """Evaluate every so many training steps."""
 
