@@ -51,11 +51,20 @@ class Stage:
         with self._file(name) as stream:
             stream.write(text.encode())
 
+    def directory(self, name: str) -> Path:
+        """Make a folder to write to; it replaces that of the run when the stage is done."""
+        target = self._staged(name)
+        target.mkdir()
+        return target
+
     def _file(self, name: str) -> Any:
+        return replacing(self._staged(name))
+
+    def _staged(self, name: str) -> Path:
         target = self.folder / MARKERS / "staged" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         self.staged[name] = target
-        return replacing(target)
+        return target
 
 
 class Run:
@@ -172,10 +181,14 @@ class Run:
             (self.folder / "manifest.json").unlink(missing_ok=True)
             (self.folder / MARKERS / f"{name}.json").unlink(missing_ok=True)
             for file, path in work.staged.items():
+                if (self.folder / file).is_dir():
+                    (self.folder / file).rename(staged / f"old {file}")
                 path.replace(self.folder / file)
             marker = {
                 "key": key,
-                "outputs": {file: sha256(self.folder / file) for file in work.staged},
+                "outputs": {
+                    file: sha256(self.folder / file) for name in work.staged for file in self._files(name)
+                },
                 "seconds": round(time.monotonic() - started, 3),
                 "facts": work.facts,
             }
@@ -188,6 +201,12 @@ class Run:
             ) from error
         finally:
             shutil.rmtree(staged, ignore_errors=True)
+
+    def _files(self, name: str) -> list[str]:
+        """List a file itself, or the files of a folder without its README, which may be written again."""
+        path = self.folder / name
+        within = sorted(file for file in path.rglob("*") if file.is_file() and file != path / "README.md")
+        return [str(file.relative_to(self.folder)) for file in within] if path.is_dir() else [name]
 
     def rejected(self, stages: Sequence[str]) -> pl.DataFrame:
         """Collect the rejected rows of stages from their own files."""

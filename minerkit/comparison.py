@@ -10,9 +10,9 @@ from minerkit.dev import Dev, dev_split
 from minerkit.errors import RecipeError, RunError
 from minerkit.evaluate import DEPTH, RERANK, batch_size, extra_evaluators, retrieval_evaluator
 from minerkit.lexical import bm25
-from minerkit.models import Family, load_model, loss_family, model_family
+from minerkit.models import load_model, model_family
 from minerkit.progress import Reporter
-from minerkit.recipe import Recipe
+from minerkit.recipe import Family, Recipe
 from minerkit.search import Pairs, search_device
 
 __all__ = ["compare"]
@@ -110,7 +110,7 @@ def _systems(recipe: Recipe, run: Run, models: Sequence[str], base: bool) -> lis
         )
     if base:
         model_family(recipe.train.base)
-        found.append(("base", recipe.train.base, loss_family(recipe.train.loss)))
+        found.append(("base", recipe.train.base, recipe.train.family))
     if (own := run.folder / "model").is_dir():
         found.append(("trained", str(own), model_family(str(own))))
     return [*found, *(("model", name, model_family(name)) for name in models)]

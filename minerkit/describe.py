@@ -13,7 +13,7 @@ from minerkit import sources
 from minerkit.artefacts import Run, load
 from minerkit.card_tables import training_dataset
 from minerkit.errors import RunError, SourceError
-from minerkit.losses import Loss, describe_loss, pos_weight
+from minerkit.losses import Loss, describe_loss
 from minerkit.profile import length_quantiles, profile
 from minerkit.recipes import load_recipe
 from minerkit.stats import dataset_stats, layout_stats
@@ -141,5 +141,4 @@ def _readable(data: str) -> Iterator[None]:
 def _run_loss(run: Run, name: str | None) -> Loss:
     train = load_recipe(run.folder / "recipe.yaml").train
     rows = run.read_json("stats.json")["splits"]["train"]
-    weight = pos_weight(train.pos_weight, rows["positives"], rows["negatives"])
-    return describe_loss(name or train.loss, {**train.model_dump(), "pos_weight": weight})
+    return describe_loss(name or train, rows["positives"], rows["negatives"])

@@ -4,6 +4,7 @@ MinerkitError                exit code 1: the user can mend it
 ├── RecipeError              a recipe that does not validate, or no such recipe
 ├── SourceError              raw input that is missing, unreadable or unusable
 ├── EncoderError             a model that cannot be loaded or does not fit
+├── TrainingError            a model that cannot be trained as the recipe has it
 ├── HubError                 the Hub cannot be reached, or refuses what is pushed
 ├── MissingExtraError        an optional package is not installed
 └── RunError                 a run folder that is missing, locked or damaged
@@ -19,6 +20,7 @@ __all__ = [
     "RecipeError",
     "RunError",
     "SourceError",
+    "TrainingError",
 ]
 
 
@@ -36,6 +38,10 @@ class SourceError(MinerkitError):
 
 class EncoderError(MinerkitError):
     """An encoder cannot be loaded, or gives embeddings that cannot be used."""
+
+
+class TrainingError(MinerkitError):
+    """A model cannot be trained: no base, no rows, not enough memory."""
 
 
 class HubError(MinerkitError):

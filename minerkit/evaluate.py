@@ -12,9 +12,8 @@ import polars as pl
 from minerkit.artefacts import MARKERS, Run
 from minerkit.dev import Dev, dev_split
 from minerkit.formats import format_examples
-from minerkit.models import Family, loss_family
 from minerkit.progress import Reporter
-from minerkit.recipe import Format, Recipe
+from minerkit.recipe import Family, Format, Recipe
 
 __all__ = ["batch_size", "dev_evaluator", "extra_evaluators", "retrieval_evaluator"]
 
@@ -47,7 +46,7 @@ def dev_evaluator(
     dev = dev_split(recipe, run)
     if dev is None:
         return None
-    family = loss_family(recipe.train.loss)
+    family = recipe.train.family
     similarity = similarity or ("cosine" if recipe.encoder.normalize else "dot")
     extras = extra_evaluators(recipe, run, family, similarity, reporter or Reporter())
     made = []

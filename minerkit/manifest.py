@@ -9,7 +9,7 @@ from minerkit.artefacts import Run
 from minerkit.files import replacing, sha256
 from minerkit.recipe import Recipe
 
-__all__ = ["write_manifest"]
+__all__ = ["versions", "write_manifest"]
 
 STAGES = ("ingest", "search", "select", "format", "finish")
 PACKAGES = (
@@ -24,14 +24,16 @@ PACKAGES = (
 )
 
 
-def write_manifest(run: Run, recipe: Recipe) -> None:
+def write_manifest(run: Run, recipe: Recipe, trained: bool = False) -> None:
     """Write manifest.json, the last file of a run.
 
     Args:
         run: A run whose stages are done.
         recipe: The recipe it was made from.
+        trained: Whether the run's model was trained from the rows it has now.
     """
-    markers: dict[str, Any] = {stage: run.marker(stage) or {} for stage in STAGES}
+    names = (*STAGES, "train") if trained else STAGES
+    markers: dict[str, Any] = {stage: run.marker(stage) or {} for stage in names}
     search = markers["search"]["facts"]
     outputs = {
         name: sha256(run.folder / name)
@@ -49,10 +51,22 @@ def write_manifest(run: Run, recipe: Recipe) -> None:
         "retrieval": search["retrieval"],
         "seeds": {"split": recipe.split.seed, "mine": recipe.mine.seed},
         "seconds": {stage: marker["seconds"] for stage, marker in markers.items()},
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": versions(),
     }
     with replacing(run.folder / "manifest.json") as stream:
         stream.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+
+
+def versions(*more: str) -> dict[str, str]:
+    """Say which versions are installed.
+
+    Args:
+        more: Packages to name beside those that every run depends on.
+
+    Returns:
+        Python's version and those of the packages, by name.
+    """
+    return {"python": platform.python_version(), **{name: _version(name) for name in (*PACKAGES, *more)}}
 
 
 def _version(package: str) -> str:

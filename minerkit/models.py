@@ -3,42 +3,21 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from minerkit.errors import EncoderError
+from minerkit.recipe import Family
 
-__all__ = ["Family", "load_model", "loss_family", "model_family"]
+__all__ = ["load_model", "model_family"]
 
-#: The packages of sentence-transformers: a cross_encoder scores pairs, a sentence_transformer encodes texts.
-Family = Literal["cross_encoder", "sentence_transformer"]
 ARCHETYPES: Mapping[str, Family] = {
     "CrossEncoder": "cross_encoder",
     "SentenceTransformer": "sentence_transformer",
 }
-#: Losses of bi-encoders by their names in a recipe.
-BI_ENCODER_LOSSES = {"mnrl"}
 #: The files that say what a model is.
 CONFIGS = ("config_sentence_transformers.json", "modules.json", "config.json")
 #: Seed of a new classification head: a base model without one is scored the same every time.
 SEED = 12
-
-
-def loss_family(loss: str) -> Family:
-    """Say what kind of model a loss trains.
-
-    Args:
-        loss: A loss by its name in a recipe, or by its class.
-
-    Returns:
-        The family.
-    """
-    if loss in BI_ENCODER_LOSSES:
-        return "sentence_transformer"
-    from sentence_transformers.cross_encoder import losses as of_cross_encoders
-    from sentence_transformers.sentence_transformer import losses as of_bi_encoders
-
-    only_there = loss in of_bi_encoders.__all__ and loss not in of_cross_encoders.__all__
-    return "sentence_transformer" if only_there else "cross_encoder"
 
 
 def model_family(name: str) -> Family:
@@ -67,13 +46,17 @@ def model_family(name: str) -> Family:
     return "cross_encoder" if classifies and "modules.json" not in found else "sentence_transformer"
 
 
-def load_model(name: str, family: Family, device: str = "auto") -> Any:
+def load_model(
+    name: str, family: Family, device: str = "auto", seed: int = SEED, revision: str | None = None
+) -> Any:
     """Load a model of sentence-transformers.
 
     Args:
         name: A folder or a Hub name.
         family: What to load it as.
         device: auto, cpu, cuda or mps.
+        seed: Seed of a head that the model does not come with.
+        revision: A branch, tag or commit of a Hub model.
 
     Returns:
         A CrossEncoder with one score a pair, or a SentenceTransformer.
@@ -91,10 +74,12 @@ def load_model(name: str, family: Family, device: str = "auto") -> Any:
     logging.disable_progress_bar()  # minerkit shows its own
     makers = {family: getattr(sentence_transformers, archetype) for archetype, family in ARCHETYPES.items()}
     try:
+        path = _path(name)
+        place = {"local_files_only": True} if Path(path).is_dir() else {"revision": revision}
         # A base model without a head is no fault: it gets a new one, the same every time.
         with disable_logging(), torch.random.fork_rng():
-            torch.manual_seed(SEED)
-            model = makers[family](_path(name), device=None if device == "auto" else device)
+            torch.manual_seed(seed)
+            model = makers[family](path, device=None if device == "auto" else device, **place)
     except Exception as error:
         raise _unloadable(name, error) from error
     if family == "cross_encoder" and model.num_labels != 1:

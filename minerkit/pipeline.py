@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from minerkit import schema, stages
+from minerkit import train as training
+from minerkit.arguments import check_training, training_device
 from minerkit.artefacts import MARKERS, Run, Stage, load, locked
 from minerkit.audit import Breach, audit
+from minerkit.base import check_base
 from minerkit.card import hand_written, write_card
 from minerkit.comparison import compare
 from minerkit.files import replacing, sha256
@@ -19,7 +22,7 @@ from minerkit.recipes import load_recipe
 from minerkit.sources import fingerprint
 from minerkit.stages import Work
 
-__all__ = ["audit_run", "evaluate_run", "ingest", "ingest_account", "mine"]
+__all__ = ["audit_run", "evaluate_run", "ingest", "ingest_account", "mine", "train"]
 
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
@@ -29,6 +32,8 @@ STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "format": (1, stages.write_examples),  # -> train, dev
     "finish": (5, stages.finish),  # -> rejected, stats.json, recipe.yaml
 }
+#: Raised when training starts to write something else for the same recipe.
+TRAIN_VERSION = 1
 
 
 def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
@@ -85,12 +90,45 @@ def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | N
     """
     hand_written(recipe)  # a missing file is found now, not after hours
     with locked(out) as run:
+        _mine(Work(recipe, run, device, reporter or Reporter(quiet=True)))
+    return run
+
+
+def train(
+    recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | None = None, resume: bool = True
+) -> Run:
+    """Take a recipe from its raw corpus to a trained model.
+
+    What is wrong with the training is found before anything is mined. A training that was cut short goes on
+    from its last checkpoint.
+
+    Args:
+        recipe: The recipe.
+        out: The run folder.
+        device: auto, cpu, cuda or mps.
+        reporter: Where progress goes.
+        resume: Whether to use what is there of the same training: its model, or its last checkpoint.
+
+    Returns:
+        The run, with `model` and `training.json`.
+
+    Raises:
+        MinerkitError: Something the user can mend; finished stages and checkpoints are kept.
+    """
+    hand_written(recipe)
+    check_training(recipe, training_device(device))
+    check_base(recipe)
+    with locked(out) as run:
         work = Work(recipe, run, device, reporter or Reporter(quiet=True))
-        for name in STAGES:
-            _do(name, work)
-        if not (run.folder / "manifest.json").is_file():
-            write_card(run)
-            write_manifest(run, recipe)
+        _mine(work)
+        key = _training_key(recipe, run)
+        if resume and run.done("train", key):
+            work.reporter.say("train: done before, nothing to do")
+            return run
+        with run.stage("train", key) as stage:
+            training.train(work, stage, key, resume)
+        training.forget_checkpoints(run)
+        write_manifest(run, recipe, trained=True)
     return run
 
 
@@ -144,6 +182,15 @@ def evaluate_run(
     return found
 
 
+def _mine(work: Work) -> None:
+    run, recipe = work.run, work.recipe
+    for name in STAGES:
+        _do(name, work)
+    if not (run.folder / "manifest.json").is_file():
+        write_card(run)
+        write_manifest(run, recipe, trained=run.done("train", _training_key(recipe, run)))
+
+
 def _do(name: str, work: Work) -> None:
     """Do a stage, unless it has been done with the same key."""
     version, step = STAGES[name]
@@ -173,12 +220,28 @@ def _key(name: str, recipe: Recipe, run: Run) -> dict[str, Any]:
     return {"recipe": dump, "card": hand_written(recipe), **after}
 
 
+def _training_key(recipe: Recipe, run: Run) -> dict[str, Any]:
+    """Say what a model depends on: how it is trained and measured, its base, the rows, the dev split."""
+    dump = recipe.model_dump()
+    outputs = {
+        file: digest
+        for stage in ("ingest", "search", "select", "format")
+        for file, digest in (run.marker(stage) or {"outputs": {}})["outputs"].items()
+    }
+    version = {"version": TRAIN_VERSION, "base": _folder_hashes(recipe.train.base)}
+    return {**version, **_sections(dump, "train", "eval", "split"), "after": outputs}
+
+
 def _sections(dump: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: dump[name] for name in names}
 
 
 def _encoder_key(spec: Encoder) -> dict[str, Any]:
     """Identify the encoder without loading it: a changed folder is another encoder."""
-    folder = Path(spec.model).expanduser()
+    return {**spec.model_dump(exclude={"batch_size"}), "files": _folder_hashes(spec.model)}
+
+
+def _folder_hashes(model: str) -> list[str]:
+    folder = Path(model).expanduser()
     files = sorted(file for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else []
-    return {**spec.model_dump(exclude={"batch_size"}), "files": [sha256(file) for file in files]}
+    return [sha256(file) for file in files]

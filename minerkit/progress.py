@@ -1,8 +1,9 @@
 """Progress bars on stderr, with rate and remaining time."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -24,10 +25,19 @@ __all__ = ["Reporter"]
 LOG_EVERY = 20.0
 
 
-def _line(description: str, done: int, total: int | None, seconds: float) -> str:
+class Advance(Protocol):
+    """What moves a bar on."""
+
+    def __call__(self, count: int, note: str = "") -> object:
+        """Say how many items were done since the last call, and what else there is to say."""
+        ...
+
+
+def _line(description: str, done: int, total: int | None, seconds: float, note: str) -> str:
     rate = done / seconds
     left = f" of {total:,}, about {(total - done) / rate:,.0f} s left" if total and rate else ""
-    return f"{description}: {done:,}{left} ({rate:,.0f}/s)"
+    speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
+    return f"{description}: {done:,}{left} ({speed}){note and ', '}{note}"
 
 
 class _Rate(ProgressColumn):
@@ -35,7 +45,8 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
+        digits = ",.0f" if (speed or 0) >= 10 else ".2g"
+        return Text(f"{speed:{digits}}/s" if speed else "", style="progress.data.speed")
 
 
 class Reporter:
@@ -55,7 +66,7 @@ class Reporter:
         self._console.print(line, markup=False)
 
     @contextmanager
-    def bar(self, description: str, total: int | None = None) -> Iterator[Callable[[int], object]]:
+    def bar(self, description: str, total: int | None = None) -> Iterator[Advance]:
         """Show a bar while a step runs.
 
         Args:
@@ -63,7 +74,7 @@ class Reporter:
             total: How many items there are; None where that is not known yet.
 
         Yields:
-            A function to call with the number of items done since the last call.
+            A function to call with the number of items done since the last call, and a note to show.
         """
         columns = (
             TextColumn("{task.description:<26}"),
@@ -72,20 +83,21 @@ class Reporter:
             _Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
         )
         plain = not self._console.is_terminal
         with Progress(*columns, console=self._console, disable=self.quiet) as progress:
-            task = progress.add_task(description, total=total)
+            task = progress.add_task(description, total=total, note="")
             done, started, spoken = 0, time.monotonic(), time.monotonic()
 
-            def advance(count: int) -> None:
+            def advance(count: int, note: str = "") -> None:
                 nonlocal done, spoken
                 done += count
-                progress.update(task, advance=count)
+                progress.update(task, advance=count, note=note)
                 now = time.monotonic()
                 if plain and now - spoken > LOG_EVERY:
                     spoken = now
-                    self.say(_line(description, done, total, now - started))
+                    self.say(_line(description, done, total, now - started, note))
 
             yield advance
             progress.update(task, total=done or 1, completed=done or 1)

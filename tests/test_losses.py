@@ -1,27 +1,30 @@
 import pytest
 
 from minerkit.errors import RecipeError
-from minerkit.losses import LOSSES, describe_loss, pos_weight
-from minerkit.recipe import Train
+from minerkit.losses import describe_loss, pos_weight
+from minerkit.recipe import LOSSES, Train
 
 
 def test_bce_has_its_parameters():
-    found = describe_loss("bce", {"pos_weight": 5})
+    found = describe_loss(Train(loss="bce", pos_weight=5))
     assert (found.name, found.family) == ("BinaryCrossEntropyLoss", "cross_encoder")
     assert found.parameters == {"activation_fn": "torch.nn.modules.linear.Identity", "pos_weight": 5}
     assert describe_loss("bce").parameters["pos_weight"] is None
 
 
 def test_mnrl_has_its_parameters():
-    found = describe_loss("mnrl", {"scale": 1.0, "similarity_fct": "dot"})
+    found = describe_loss(Train(loss="mnrl", loss_args={"scale": 1.0, "similarity": "dot"}))
     assert (found.name, found.family) == ("MultipleNegativesRankingLoss", "sentence_transformer")
     assert (found.parameters["scale"], found.parameters["similarity_fct"]) == (1.0, "dot_score")
     assert describe_loss("mnrl").parameters["scale"] == 20.0
 
 
-def test_what_the_loss_does_not_know_is_passed_over():
-    recipe = Train.model_validate({"loss": "mnrl", "pos_weight": 5}).model_dump()
-    assert describe_loss("mnrl", recipe) == describe_loss("mnrl")
+def test_the_weight_of_positives_is_of_no_concern_to_other_losses():
+    assert describe_loss(Train(loss="mnrl", pos_weight=5)) == describe_loss("mnrl")
+
+
+def test_auto_is_negatives_per_positive():
+    assert describe_loss(Train(loss="bce"), 100, 425).parameters["pos_weight"] == 4.25
 
 
 @pytest.mark.parametrize("name", [*LOSSES, "LambdaLoss", "RankNetLoss", "CoSENTLoss", "MarginMSELoss"])
@@ -33,7 +36,7 @@ def test_losses_are_described_without_a_model(name):
     ("name", "message"),
     [
         ("BinaryCrossEntropy", "did you mean BinaryCrossEntropyLoss?"),
-        ("zzz", "write bce, mnrl, or the name of a loss class"),
+        ("zzz", "or the name of a loss class"),
         ("MatryoshkaLoss", "cannot be described by its name alone"),
     ],
 )

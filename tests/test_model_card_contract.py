@@ -9,6 +9,7 @@ import pytest
 
 from minerkit.card_tables import training_dataset
 from minerkit.losses import describe_loss
+from minerkit.recipe import Train
 from minerkit.stats import dataset_stats, layout_stats
 from minerkit.tokens import token_lengths
 
@@ -241,7 +242,7 @@ def test_a_reranker_s_section_with_its_loss(minilm, reranker):
     for weight in (None, 5, 4.25):
         loss = BinaryCrossEntropyLoss(reranker, pos_weight=None if weight is None else torch.tensor(weight))
         stats = layout_stats(frame, "current", token_lengths(minilm))
-        mine = training_dataset(stats, "current", describe_loss("bce", {"pos_weight": weight}))
+        mine = training_dataset(stats, "current", describe_loss(Train(pos_weight=weight)))
         # The converted model takes twice the tokens; no text here reaches either limit.
         assert mine == reference(reranker, frame, loss, "cross_encoder")
 
@@ -254,7 +255,7 @@ def test_an_encoder_s_section_with_its_loss(minilm, encoder):
     stats = layout_stats(frame, "current", token_lengths(minilm))
     for given, made in (
         ({}, MultipleNegativesRankingLoss(encoder)),
-        ({"scale": 1.0, "similarity_fct": "dot"}, MultipleNegativesRankingLoss(encoder, 1.0, dot_score)),
+        ({"scale": 1.0, "similarity": "dot"}, MultipleNegativesRankingLoss(encoder, 1.0, dot_score)),
     ):
-        mine = training_dataset(stats, "current", describe_loss("mnrl", given))
+        mine = training_dataset(stats, "current", describe_loss(Train(loss="mnrl", loss_args=given)))
         assert mine == reference(encoder, frame, made)

@@ -3,12 +3,7 @@ import json
 import pytest
 
 from minerkit.errors import EncoderError
-from minerkit.models import load_model, loss_family, model_family
-
-
-def test_the_loss_says_what_is_trained():
-    assert loss_family("bce") == loss_family("BinaryCrossEntropyLoss") == "cross_encoder"
-    assert loss_family("mnrl") == loss_family("TripletLoss") == "sentence_transformer"
+from minerkit.models import load_model, model_family
 
 
 def test_a_saved_model_says_what_it_is(reranker, minilm):

@@ -14,16 +14,18 @@ LAYERS = [
     {"text"},
     {"prefixes"},
     {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
-    {"answers", "questions", "reissues", "losses", "tokens", "terminal"},
+    {"answers", "questions", "reissues", "keywords", "tokens", "terminal"},
+    {"losses"},
     {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"}
     | {"profile", "card_tables"},
     {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"}
-    | {"lexical", "models", "scoreboard"},
-    {"retrieve", "manifest", "report", "summary", "card_parts", "dev"},
+    | {"lexical", "models", "scoreboard", "arguments", "scratch"},
+    {"retrieve", "manifest", "report", "summary", "card_parts", "dev"}
+    | {"base", "trainer"},
     {"card"},
     {"describe"},
     {"stages", "evaluate"},
-    {"comparison"},
+    {"comparison", "train"},
     {"pipeline"},
     {"hub"},
     {"cli"},
@@ -44,6 +46,7 @@ FILE_OWNERS = {
     "report",
     "hub",
     "models",
+    "train",
 }
 
 

@@ -1,6 +1,9 @@
-"""Commands that make a run: ingest, mine."""
+"""Commands that make a run: ingest, mine, train."""
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from minerkit.cli.common import (
     DeviceOption,
@@ -19,7 +22,7 @@ from minerkit.cli.common import (
     recipe_of,
 )
 
-__all__ = ["ingest", "mine"]
+__all__ = ["ingest", "mine", "train"]
 
 
 @app.command(epilog="Example: minerkit ingest -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
@@ -63,3 +66,26 @@ def mine(
     spec = recipe_of(recipe, set_, input_, sample, limit)
     run = pipeline.mine(spec, out or Path("runs") / spec.name, device, Reporter(quiet))
     print_run(run.folder, "json" if as_json else "text")
+
+
+@app.command(epilog="Example: minerkit train -r gooaq --sample --set train.args.num_train_epochs=2")
+def train(
+    recipe: RecipeOption,
+    input_: InputOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    device: DeviceOption = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from the last checkpoint, or begin anew.")
+    ] = True,
+    quiet: QuietOption = False,
+) -> None:
+    """Train a reranker or a bi-encoder: mines if needed, then writes model/ and training.json."""
+    from minerkit import pipeline
+    from minerkit.progress import Reporter
+
+    spec = recipe_of(recipe, set_, input_, sample, limit)
+    run = pipeline.train(spec, out or Path("runs") / spec.name, device, Reporter(quiet), resume)
+    print_result(as_text(run.read_json("training.json")))

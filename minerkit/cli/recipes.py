@@ -61,8 +61,11 @@ def show(
 
 @app.command(epilog="Example: minerkit validate -r my-corpus.yaml")
 def validate(recipe: RecipeOption, set_: SetOption = None) -> None:
-    """Check a recipe; all faults are listed together."""
+    """Check a recipe, training arguments and all; all faults are listed together."""
+    from minerkit.arguments import check_training, training_device
+
     found = recipe_of(recipe, set_, None, False, None)
+    check_training(found, training_device("auto"))
     typer.echo(f"{recipe}: recipe {found.name!r} is valid")
 
 

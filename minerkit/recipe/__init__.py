@@ -8,11 +8,14 @@ from pydantic import ConfigDict, Field, model_validator
 from minerkit.recipe.mine import Mine
 from minerkit.recipe.section import Section, Share
 from minerkit.recipe.source import Source
+from minerkit.recipe.train import LOSSES, Family, Train
 
 __all__ = [
+    "LOSSES",
     "Clean",
     "Encoder",
     "Eval",
+    "Family",
     "Format",
     "Mine",
     "Recipe",
@@ -109,19 +112,6 @@ class Format(Section):
     @classmethod
     def _by_name(cls, given: Any) -> Any:
         return {"type": given} if isinstance(given, str) else given
-
-
-class Train(Section):
-    """The model that is trained from the examples."""
-
-    base: str = "scratch"
-    """The model to start from: a Hub name, a folder, or `scratch`."""
-    loss: str = "bce"
-    """The loss function."""
-    pos_weight: float | Literal["auto"] | None = "auto"
-    """Weight of positives in the BCE loss; `auto`: negatives per positive."""
-    args: dict[str, Any] = Field(default_factory=dict)
-    """Training arguments by their sentence-transformers names."""
 
 
 class Eval(Section):

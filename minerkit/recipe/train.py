@@ -1,0 +1,119 @@
+"""What a recipe may say about training, and which losses there are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from minerkit.recipe.section import Section
+
+__all__ = ["LOSSES", "Family", "LossSpec", "Train"]
+
+#: A cross_encoder scores pairs of texts, a sentence_transformer encodes each text.
+Family = Literal["cross_encoder", "sentence_transformer"]
+Name = Literal[
+    "bce",
+    "lambda",
+    "list-net",
+    "rank-net",
+    "mse",
+    "reranker-margin-mse",
+    "mnrl",
+    "cached-mnrl",
+    "triplet",
+    "online-contrastive",
+    "margin-mse",
+    "cosent",
+]
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """A loss of sentence-transformers, and the training rows it takes."""
+
+    family: Family
+    maker: str
+    """The name of its class."""
+    formats: tuple[str, ...]
+    scores: bool = False
+    """Whether it learns from scores, not from labels or places."""
+    similarity: Literal["all", "pairs"] | None = None
+    """Whether `similarity` can be chosen, and if so, whether all texts are compared or one with one."""
+    in_batch: bool = False
+    """Whether the other rows of a batch are negatives, so that a batch may hold no text twice."""
+
+
+TUPLES = ("pair", "triplet", "n-tuple")
+LOSSES: Mapping[str, LossSpec] = {
+    "bce": LossSpec("cross_encoder", "BinaryCrossEntropyLoss", ("labeled-pair",)),
+    "lambda": LossSpec("cross_encoder", "LambdaLoss", ("labeled-list",)),
+    "list-net": LossSpec("cross_encoder", "ListNetLoss", ("labeled-list",)),
+    "rank-net": LossSpec("cross_encoder", "RankNetLoss", ("labeled-list",)),
+    "mse": LossSpec("cross_encoder", "MSELoss", ("labeled-pair",), scores=True),
+    "reranker-margin-mse": LossSpec("cross_encoder", "MarginMSELoss", ("triplet", "n-tuple"), scores=True),
+    "mnrl": LossSpec(
+        "sentence_transformer", "MultipleNegativesRankingLoss", TUPLES, similarity="all", in_batch=True
+    ),
+    "cached-mnrl": LossSpec(
+        "sentence_transformer", "CachedMultipleNegativesRankingLoss", TUPLES, similarity="all", in_batch=True
+    ),
+    "triplet": LossSpec("sentence_transformer", "TripletLoss", ("triplet",)),
+    "online-contrastive": LossSpec("sentence_transformer", "OnlineContrastiveLoss", ("labeled-pair",)),
+    "margin-mse": LossSpec(
+        "sentence_transformer", "MarginMSELoss", ("triplet", "n-tuple"), scores=True, similarity="pairs"
+    ),
+    "cosent": LossSpec(
+        "sentence_transformer", "CoSENTLoss", ("labeled-pair",), scores=True, similarity="pairs"
+    ),
+}
+
+
+class Train(Section):
+    """The model that is trained from the examples."""
+
+    base: str = "scratch"
+    """The model to start from: a Hub name, a folder, or `scratch` (a small BERT made from the run's text)."""
+    revision: str | None = None
+    """A branch, tag or commit of a Hub model."""
+    max_length: int | None = Field(None, ge=8)
+    """Tokens after which texts, or pairs of texts, are cut; null: the base model's own limit."""
+    loss: Name = "bce"
+    """The loss function. It decides whether a reranker or a bi-encoder is trained."""
+    loss_args: dict[str, Any] = Field(default_factory=dict)
+    """The loss function's parameters by their names in sentence-transformers; `similarity`: dot or cosine."""
+    pos_weight: Annotated[float, Field(gt=0)] | Literal["auto"] | None = "auto"
+    """bce: weight of positives; `auto`: negatives per positive of the train rows."""
+    early_stopping: int | None = Field(None, ge=1)
+    """Stop after so many evaluations without a better dev metric; null: train to the end."""
+    args: dict[str, Any] = Field(default_factory=dict)
+    """Training arguments by their sentence-transformers names."""
+
+    @property
+    def family(self) -> Family:
+        """The kind of model that is trained."""
+        return LOSSES[self.loss].family
+
+    def format_fault(self, made: str, scores: bool) -> str | None:
+        """Say why the loss cannot learn from a format.
+
+        Args:
+            made: The type of the training rows.
+            scores: Whether they hold scores.
+
+        Returns:
+            What is wrong and what to set; None where the loss takes the rows.
+        """
+        loss = LOSSES[self.loss]
+        if made not in loss.formats:
+            wanted = " or ".join(loss.formats)
+            others = ", ".join(name for name, other in LOSSES.items() if made in other.formats)
+            return (
+                f"train.loss: {self.loss} wants {wanted}; the recipe makes {made}; "
+                f"set format: {loss.formats[0]}, or train.loss to one of {others}"
+            )
+        if loss.scores and not scores:
+            return f"train.loss: {self.loss} learns from scores; set format.scores: true"
+        if scores and not loss.scores:
+            return f"train.loss: {self.loss} takes no scores; set format.scores: false"
+        return None

@@ -1,0 +1,192 @@
+"""Train the model of a run, and account for it: what it learned from, how, and what that changed."""
+
+import contextlib
+import json
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minerkit.arguments import training_arguments, training_device, training_seed
+from minerkit.artefacts import MARKERS, Run, Stage
+from minerkit.base import load_base
+from minerkit.errors import TrainingError
+from minerkit.evaluate import dev_evaluator
+from minerkit.files import replacing
+from minerkit.manifest import versions
+from minerkit.progress import Reporter
+from minerkit.recipe import LOSSES, Recipe
+from minerkit.stages import Work
+
+__all__ = ["forget_checkpoints", "train"]
+
+#: Where checkpoints are kept while a model is trained.
+CHECKPOINTS = f"{MARKERS}/training"
+
+
+def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> None:
+    """Train the model of a recipe, and write it with an account of the training.
+
+    Args:
+        work: The recipe, the run, the device and the reporter.
+        stage: Where `model` and `training.json` go when all is done.
+        key: What the model depends on; checkpoints of anything else are not used.
+        resume: Whether to go on from the last whole checkpoint.
+
+    Raises:
+        TrainingError: There are no rows to learn from, no base model, or not enough memory.
+    """
+    recipe, run, reporter = work.recipe, work.run, work.reporter
+    started = time.monotonic()
+    rows, (positives, negatives) = run.read("train.parquet"), _labels(recipe, run)
+    from minerkit.trainer import enough_memory, fit, history  # loads torch
+
+    device = training_device(work.device)
+    folder = (run.folder / CHECKPOINTS).resolve()
+    checkpoint = _checkpoint(folder, key, resume)
+    model = load_base(recipe, run, device, training_seed(recipe))
+    similarity = getattr(model, "similarity_fn_name", None)
+    evaluator, metric = _evaluator(recipe, run, similarity, reporter)
+    arguments = training_arguments(recipe, folder, device, metric, reporter)
+    # Evaluators and trackers print; stdout is for results.
+    with contextlib.redirect_stdout(sys.stderr), enough_memory(recipe.train, arguments):
+        before = _untrained(folder, model, evaluator)
+        if metric is not None and before is not None:
+            reporter.say(f"Untrained: {metric} {before[metric]:.4f}")
+        if checkpoint is not None:
+            reporter.say(f"Training goes on from {checkpoint.name}")
+        trainer = fit(
+            recipe.train, model, arguments, rows, (positives, negatives), evaluator, reporter, checkpoint
+        )
+        after = evaluator(model) if evaluator else None
+    state, card = trainer.state, model.model_card_data
+    model.save_pretrained(str(stage.directory("model")))
+    account = {
+        "model": {
+            "family": recipe.train.family,
+            "base": recipe.train.base,
+            "revision": card.base_model_revision,
+            "parameters": sum(weights.numel() for weights in model.parameters()),
+            "max_length": model.max_seq_length,
+            "similarity": similarity,
+        },
+        "rows": len(rows),
+        "columns": rows.columns,
+        "loss": {
+            "name": recipe.train.loss,
+            "class": LOSSES[recipe.train.loss].maker,
+            "parameters": trainer.loss.get_config_dict(),
+        },
+        "arguments": card.non_default_hyperparameters,
+        "seed": training_seed(recipe),
+        "metric": metric,
+        "before": before,
+        "after": after,
+        "best_step": state.best_global_step,
+        "steps": state.global_step,
+        "planned_steps": state.max_steps,
+        "epochs": state.epoch,
+        "history": history(state.log_history),
+        "resumed_from": int(checkpoint.name.rpartition("-")[2]) if checkpoint else None,
+        "seconds": round(time.monotonic() - started, 1),
+        "device": _device_name(device),
+        "versions": versions("accelerate", "datasets", "tokenizers"),
+    }
+    stage.write_text("training.json", json.dumps(account, indent=1, ensure_ascii=False, default=str))
+    stage.facts["metric"] = metric
+
+
+def forget_checkpoints(run: Run) -> None:
+    """Remove the checkpoints of a training that is done.
+
+    Args:
+        run: The run.
+    """
+    shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)
+
+
+def _labels(recipe: Recipe, run: Run) -> tuple[int, int]:
+    """Count the positives and negatives of the train rows; there must be something to learn."""
+    counts = run.read_json("stats.json")["splits"]["train"]
+    positives, negatives = counts["positives"], counts["negatives"]
+    if not counts["rows"]:
+        raise TrainingError(
+            f"{run.folder}/train.parquet has no rows; rejected.parquet says what became of them"
+        )
+    if recipe.train.loss == "bce" and not (positives and negatives):
+        raise TrainingError(
+            f"{run.folder}/train.parquet holds {positives:,} positives and {negatives:,} negatives; the loss "
+            "bce needs both"
+        )
+    return positives, negatives
+
+
+def _checkpoint(folder: Path, key: Mapping[str, Any], resume: bool) -> Path | None:
+    """Find the last whole checkpoint of the same training; those of another are removed."""
+    note = folder / "key.json"
+    wanted = json.loads(json.dumps(key))
+    try:
+        same = json.loads(note.read_text()) == wanted
+    except (OSError, ValueError):
+        same = False
+    if not (same and resume):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        with replacing(note) as stream:
+            stream.write(json.dumps(wanted).encode())
+        return None
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    return next(filter(_whole, reversed(found)), None)
+
+
+def _whole(checkpoint: Path) -> bool:
+    """Say whether a checkpoint was written to its end: its state, which names the best one, comes last."""
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, ValueError):
+        return False
+    best = state["best_model_checkpoint"]
+    return best is None or Path(best).is_dir()
+
+
+def _evaluator(
+    recipe: Recipe, run: Run, similarity: str | None, reporter: Reporter
+) -> tuple[Any, str | None]:
+    """Make the evaluator of the dev split, and name the metric that decides which model is best."""
+    found = dev_evaluator(recipe, run, similarity, reporter)
+    if found is None and recipe.split.dev_queries:
+        raise TrainingError(
+            f"{run.folder} has no dev queries to measure the model on, though split.dev_queries is "
+            f"{recipe.split.dev_queries:,}; add queries, or set split.dev_queries=0 to go without"
+        )
+    if found is None:
+        reporter.say(
+            "split.dev_queries is 0: nothing is held out, so the last model is kept, and nothing is measured"
+        )
+    return found or (None, None)
+
+
+def _untrained(folder: Path, model: Any, evaluator: Any) -> dict[str, float] | None:
+    """Measure the model before it learns; once, for it is not there any more when a training is taken up."""
+    if evaluator is None:
+        return None
+    note = folder / "untrained.json"
+    if note.is_file():
+        found: dict[str, float] = json.loads(note.read_text())
+        model.model_card_data.set_evaluation_metrics(evaluator, found, -1, -1)
+        return found
+    found = {name: float(value) for name, value in evaluator(model).items()}
+    with replacing(note) as stream:
+        stream.write(json.dumps(found).encode())
+    return found
+
+
+def _device_name(device: str) -> str:
+    import torch
+
+    if device == "cuda":
+        return str(torch.cuda.get_device_name())
+    return f"{device} ({platform.machine()}, {torch.get_num_threads()} threads)"
