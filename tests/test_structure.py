@@ -19,7 +19,7 @@ LAYERS = [
     | {"profile", "card_tables"},
     {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"}
     | {"lexical", "models", "scoreboard"},
-    {"retrieve", "manifest", "report", "summary", "card_parts", "dev"},
+    {"retrieve", "manifest", "report", "summary", "card_parts", "dev", "scratch"},
     {"card"},
     {"describe"},
     {"stages", "evaluate"},
