@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -78,7 +79,7 @@ def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> Non
             "base": recipe.train.base,
             "revision": card.base_model_revision,
             "parameters": sum(weights.numel() for weights in model.parameters()),
-            "max_length": model.max_seq_length,
+            "max_length": length if (length := model.max_seq_length) and length < math.inf else None,
             "similarity": similarity,
         },
         "rows": len(rows),
@@ -132,7 +133,7 @@ def set_aside(run: Run, reporter: Reporter) -> None:
     (run.folder / "training.json").replace(run.folder / OLD / "training.json")
     (run.folder / MARKERS / "train.json").unlink()
     reporter.say(
-        f"{MODEL}/ was trained from other rows or settings: it is {OLD}/ now; `minerkit train` makes a new one"
+        f"{MODEL}/ was trained from other rows or settings, it is {OLD}/ now; `minerkit train` makes a new"
     )
 
 

@@ -4,6 +4,7 @@ Importing this loads torch.
 """
 
 import contextlib
+import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,14 +101,15 @@ def fit(
         ]
         if train.early_stopping is not None and evaluator is not None:
             callbacks.append(EarlyStoppingCallback(train.early_stopping))
-        trainer = maker(
-            model=model,
-            args=arguments,
-            train_dataset=datasets.Dataset.from_polars(rows),
-            loss=make_loss(train, model, *labels),
-            evaluator=evaluator,
-            callbacks=callbacks,
-        )
+        with contextlib.redirect_stderr(io.StringIO()):  # a bar for the examples of a card
+            trainer = maker(
+                model=model,
+                args=arguments,
+                train_dataset=datasets.Dataset.from_polars(rows),
+                loss=make_loss(train, model, *labels),
+                evaluator=evaluator,
+                callbacks=callbacks,
+            )
         trainer.remove_callback(PrinterCallback)  # it prints to stdout, where only results go
         if checkpoint is not None and _ended(checkpoint):
             # The trainer would learn one step more before it looks whether it has to stop.
