@@ -23,12 +23,22 @@ OURS = {
     "eval_steps": "eval.steps",
     "eval_on_start": "eval; the untrained model is evaluated anyway",
     "save_strategy": "save_steps",
+    "save_only_model": "save_steps; a checkpoint must hold all that training goes on from",
     "load_best_model_at_end": "eval; the best model is kept",
     "metric_for_best_model": "eval; its first metric decides",
     "greater_is_better": "eval; its first metric decides",
     **dict.fromkeys(("do_train", "do_eval", "do_predict"), "minerkit train and minerkit eval"),
     **dict.fromkeys(("push_to_hub", "hub_model_id", "hub_token", "hub_strategy"), "minerkit push"),
 }
+#: Arguments that trainers take at 0 and below, and then do nothing, or divide by.
+ABOVE_ZERO = (
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "gradient_accumulation_steps",
+    "num_train_epochs",
+)
+#: Trackers that come with an extra of minerkit.
+TRACKING = ("codecarbon", "trackio")
 #: Arguments of half precision, in the order in which a device that has none of it loses them.
 HALF = ("bf16", "fp16", "bf16_full_eval", "fp16_full_eval")
 SEED = 12
@@ -114,6 +124,7 @@ def training_arguments(
     types = {name: kind for name, kind in known.items() if name not in OURS}
     values, wrong = checked(free, types, "train.args")
     faults += wrong + check_loss(recipe.train)[1]
+    faults += [f"train.args.{name}: must be above 0" for name in ABOVE_ZERO if values.get(name, 1) <= 0]
     if not faults:
         _check_trackers(values.get("report_to"))
         values, note = _precision(values, device)
@@ -121,9 +132,10 @@ def training_arguments(
             reporter.say(note)
         try:
             return maker(output_dir=str(folder), use_cpu=device == "cpu", **_filled(recipe, values, metric))
-        except (ValueError, TypeError) as error:
-            faults = [f"train.args: {str(error).splitlines()[0]}"]
-    raise RecipeError("\n  ".join([f"recipe {recipe.name} cannot be trained:", *faults]))
+        except (ValueError, TypeError, ImportError) as error:
+            faults = [f"train.args: {str(error).strip().splitlines()[0]}"]
+    lead = f"recipe {recipe.name} cannot be trained:"
+    raise RecipeError(f"{lead} {faults[0]}" if len(faults) == 1 else "\n  ".join([lead, *faults]))
 
 
 def _filled(recipe: Recipe, values: Mapping[str, Any], metric: str | None) -> dict[str, Any]:
@@ -143,6 +155,8 @@ def _filled(recipe: Recipe, values: Mapping[str, Any], metric: str | None) -> di
     if metric is not None:
         ours |= {"eval_strategy": "steps", "eval_steps": every, "load_best_model_at_end": True}
         ours |= {"metric_for_best_model": metric, "greater_is_better": True}
+    if recipe.train.early_stopping:
+        ours["restore_callback_states_from_checkpoint"] = True  # how long there was no better one
     if LOSSES[recipe.train.loss].in_batch:
         ours["batch_sampler"] = "no_duplicates"
     return {**ours, **values}
@@ -202,7 +216,8 @@ def _check_trackers(wanted: Any) -> None:
             known = ", ".join(sorted(INTEGRATION_TO_CALLBACK))
             raise RecipeError(f"train.args.report_to: no tracker is called {name!r}; there are {known}")
         if name not in get_available_reporting_integrations():
-            raise MissingExtraError(f"train.args.report_to: {name} is not installed; `pip install {name}`")
+            package = "'minerkit[tracking]'" if name in TRACKING else name
+            raise MissingExtraError(f"train.args.report_to: {name} is not installed; `pip install {package}`")
 
 
 def _class(recipe: Recipe) -> Any:

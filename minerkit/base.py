@@ -53,7 +53,8 @@ def _load(recipe: Recipe, name: str, device: str, seed: int) -> Any:
     try:
         model = load_model(name, train.family, device, seed, train.revision)
     except EncoderError as error:
-        raise TrainingError(f"train.base: {error}, or set train.base=scratch") from error
+        said = str(error).rstrip(".")
+        raise TrainingError(f"train.base: {said}; name another, or set train.base=scratch") from error
     config = getattr(model.transformers_model, "config", None)
     limit = getattr(config, "max_position_embeddings", None)
     if train.max_length is not None:
@@ -61,7 +62,12 @@ def _load(recipe: Recipe, name: str, device: str, seed: int) -> Any:
             raise TrainingError(
                 f"train.max_length: {train.max_length} is above the {limit} tokens that {name} can take"
             )
-        model.max_seq_length = train.max_length
+        try:
+            model.max_seq_length = train.max_length
+        except AttributeError as error:
+            raise TrainingError(
+                f"train.max_length: {name} takes texts of any length; leave it out"
+            ) from error
     if LOSSES[train.loss].similarity:  # compared later as it was in training; the losses' default is cosine
         model.similarity_fn_name = train.loss_args.get("similarity", "cosine")
     # A folder's last names look like a Hub name; nobody is asked for it.

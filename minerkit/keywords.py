@@ -37,7 +37,7 @@ def checked(
         The values that are right, converted (YAML reads 5e-4 as text), and a line for each fault.
     """
     from pydantic import TypeAdapter, ValidationError
-    from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+    from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 
     values, faults = {}, []
     for name, value in given.items():
@@ -47,7 +47,7 @@ def checked(
         try:
             adapter = TypeAdapter(known[name], config={"arbitrary_types_allowed": True})
             values[name] = adapter.validate_python(value)
-        except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+        except (PydanticUserError, PydanticUndefinedAnnotation):  # a type that pydantic knows nothing of
             values[name] = value
         except ValidationError as error:
             message = error.errors()[0]["msg"]

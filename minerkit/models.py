@@ -82,6 +82,9 @@ def load_model(
             model = makers[family](path, device=None if device == "auto" else device, **place)
     except Exception as error:
         raise _unloadable(name, error) from error
+    special = getattr(model.tokenizer, "all_special_tokens", None)
+    if special and len(model.tokenizer) <= len(special):
+        raise EncoderError(f"{name} holds no vocabulary for its tokenizer; save the tokenizer there, too")
     if family == "cross_encoder" and model.num_labels != 1:
         raise EncoderError(f"{name} gives {model.num_labels} scores a pair; a reranker gives one")
     return model

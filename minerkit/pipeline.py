@@ -124,11 +124,11 @@ def train(
         key = _training_key(recipe, run)
         if resume and run.done("train", key):
             work.reporter.say("train: done before, nothing to do")
-            return run
-        with run.stage("train", key) as stage:
-            training.train(work, stage, key, resume)
-        training.forget_checkpoints(run)
-        write_manifest(run, recipe, trained=True)
+        else:
+            with run.stage("train", key) as stage:
+                training.train(work, stage, key, resume)
+            write_manifest(run, recipe, trained=True)
+        training.clean_up(run)
     return run
 
 
@@ -187,8 +187,11 @@ def _mine(work: Work) -> None:
     for name in STAGES:
         _do(name, work)
     if not (run.folder / "manifest.json").is_file():
+        trained = run.done("train", _training_key(recipe, run))
+        if not trained:
+            training.set_aside(run, work.reporter)
         write_card(run)
-        write_manifest(run, recipe, trained=run.done("train", _training_key(recipe, run)))
+        write_manifest(run, recipe, trained)
 
 
 def _do(name: str, work: Work) -> None:
@@ -228,8 +231,8 @@ def _training_key(recipe: Recipe, run: Run) -> dict[str, Any]:
         for stage in ("ingest", "search", "select", "format")
         for file, digest in (run.marker(stage) or {"outputs": {}})["outputs"].items()
     }
-    version = {"version": TRAIN_VERSION, "base": _folder_hashes(recipe.train.base)}
-    return {**version, **_sections(dump, "train", "eval", "split"), "after": outputs}
+    version = {"version": TRAIN_VERSION, "name": recipe.name, "base": _folder_hashes(recipe.train.base)}
+    return {**version, **_sections(dump, "train", "eval"), "files": outputs}
 
 
 def _sections(dump: dict[str, Any], *names: str) -> dict[str, Any]:

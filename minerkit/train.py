@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import math
+import os
 import platform
 import shutil
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 from minerkit.arguments import training_arguments, training_device, training_seed
 from minerkit.artefacts import MARKERS, Run, Stage
 from minerkit.base import load_base
+from minerkit.checkpoints import forget, open_checkpoints, seconds_before, step_of
 from minerkit.errors import TrainingError
 from minerkit.evaluate import dev_evaluator
 from minerkit.files import replacing
@@ -21,10 +24,12 @@ from minerkit.progress import Reporter
 from minerkit.recipe import LOSSES, Recipe
 from minerkit.stages import Work
 
-__all__ = ["forget_checkpoints", "train"]
+__all__ = ["clean_up", "set_aside", "train"]
 
-#: Where checkpoints are kept while a model is trained.
-CHECKPOINTS = f"{MARKERS}/training"
+#: Where checkpoints are kept while a model is trained, and where trackers write.
+CHECKPOINTS, LOGS = f"{MARKERS}/training", "logs"
+#: A model, and where it is kept when the run makes another one.
+MODEL, OLD = "model", "old-model"
 
 
 def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> None:
@@ -42,35 +47,39 @@ def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> Non
     recipe, run, reporter = work.recipe, work.run, work.reporter
     started = time.monotonic()
     rows, (positives, negatives) = run.read("train.parquet"), _labels(recipe, run)
-    from minerkit.trainer import enough_memory, fit, history  # loads torch
+    from minerkit.failures import mendable  # these load torch
+    from minerkit.trainer import fit, history
 
     device = training_device(work.device)
     folder = (run.folder / CHECKPOINTS).resolve()
-    checkpoint = _checkpoint(folder, key, resume)
+    checkpoint, note = open_checkpoints(folder, key, resume)
+    earlier = seconds_before(checkpoint)
+    if note:
+        reporter.say(note)
     model = load_base(recipe, run, device, training_seed(recipe))
     similarity = getattr(model, "similarity_fn_name", None)
     evaluator, metric = _evaluator(recipe, run, similarity, reporter)
     arguments = training_arguments(recipe, folder, device, metric, reporter)
+    # Where TensorBoard writes; other trackers have places of their own.
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str((run.folder / LOGS).resolve()))
     # Evaluators and trackers print; stdout is for results.
-    with contextlib.redirect_stdout(sys.stderr), enough_memory(recipe.train, arguments):
+    with contextlib.redirect_stdout(sys.stderr), mendable(recipe.train, arguments, folder):
         before = _untrained(folder, model, evaluator)
         if metric is not None and before is not None:
             reporter.say(f"Untrained: {metric} {before[metric]:.4f}")
-        if checkpoint is not None:
-            reporter.say(f"Training goes on from {checkpoint.name}")
         trainer = fit(
             recipe.train, model, arguments, rows, (positives, negatives), evaluator, reporter, checkpoint
         )
         after = evaluator(model) if evaluator else None
     state, card = trainer.state, model.model_card_data
-    model.save_pretrained(str(stage.directory("model")))
+    model.save_pretrained(str(stage.directory(MODEL)))
     account = {
         "model": {
             "family": recipe.train.family,
             "base": recipe.train.base,
             "revision": card.base_model_revision,
             "parameters": sum(weights.numel() for weights in model.parameters()),
-            "max_length": model.max_seq_length,
+            "max_length": length if (length := model.max_seq_length) and length < math.inf else None,
             "similarity": similarity,
         },
         "rows": len(rows),
@@ -90,8 +99,8 @@ def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> Non
         "planned_steps": state.max_steps,
         "epochs": state.epoch,
         "history": history(state.log_history),
-        "resumed_from": int(checkpoint.name.rpartition("-")[2]) if checkpoint else None,
-        "seconds": round(time.monotonic() - started, 1),
+        "resumed_from": step_of(checkpoint) if checkpoint else None,
+        "seconds": round(earlier + time.monotonic() - started, 1),
         "device": _device_name(device),
         "versions": versions("accelerate", "datasets", "tokenizers"),
     }
@@ -99,13 +108,33 @@ def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> Non
     stage.facts["metric"] = metric
 
 
-def forget_checkpoints(run: Run) -> None:
-    """Remove the checkpoints of a training that is done.
+def clean_up(run: Run) -> None:
+    """Remove what a training that is done needs no more: its checkpoints, and the model it replaced.
 
     Args:
         run: The run.
     """
-    shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)
+    if (folder := run.folder / CHECKPOINTS).is_dir():
+        forget(folder, run.folder / LOGS)
+    shutil.rmtree(run.folder / OLD, ignore_errors=True)
+
+
+def set_aside(run: Run, reporter: Reporter) -> None:
+    """Put a model aside that was trained from other rows, or with other settings, than the run has now.
+
+    Args:
+        run: The run.
+        reporter: Where it is said.
+    """
+    if run.marker("train") is None or not (run.folder / MODEL).is_dir():
+        return
+    shutil.rmtree(run.folder / OLD, ignore_errors=True)
+    (run.folder / MODEL).rename(run.folder / OLD)
+    (run.folder / "training.json").replace(run.folder / OLD / "training.json")
+    (run.folder / MARKERS / "train.json").unlink()
+    reporter.say(
+        f"{MODEL}/ was trained from other rows or settings, it is {OLD}/ now; `minerkit train` makes a new"
+    )
 
 
 def _labels(recipe: Recipe, run: Run) -> tuple[int, int]:
@@ -122,34 +151,6 @@ def _labels(recipe: Recipe, run: Run) -> tuple[int, int]:
             "bce needs both"
         )
     return positives, negatives
-
-
-def _checkpoint(folder: Path, key: Mapping[str, Any], resume: bool) -> Path | None:
-    """Find the last whole checkpoint of the same training; those of another are removed."""
-    note = folder / "key.json"
-    wanted = json.loads(json.dumps(key))
-    try:
-        same = json.loads(note.read_text()) == wanted
-    except (OSError, ValueError):
-        same = False
-    if not (same and resume):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        with replacing(note) as stream:
-            stream.write(json.dumps(wanted).encode())
-        return None
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    return next(filter(_whole, reversed(found)), None)
-
-
-def _whole(checkpoint: Path) -> bool:
-    """Say whether a checkpoint was written to its end: its state, which names the best one, comes last."""
-    try:
-        state = json.loads((checkpoint / "trainer_state.json").read_text())
-    except (OSError, ValueError):
-        return False
-    best = state["best_model_checkpoint"]
-    return best is None or Path(best).is_dir()
 
 
 def _evaluator(

@@ -1,29 +1,27 @@
-"""The trainers of sentence-transformers, with progress on stderr and errors a user can mend.
+"""The trainers of sentence-transformers, with progress on stderr and checkpoints that training goes on from.
 
 Importing this loads torch.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import io
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import datasets
 import polars as pl
-import torch
 from sentence_transformers import SentenceTransformerTrainer
 from sentence_transformers.cross_encoder import CrossEncoderTrainer
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
 
-from minerkit.errors import TrainingError
+from minerkit.checkpoints import mark_whole, seconds_before
 from minerkit.losses import make_loss
 from minerkit.progress import Advance, Reporter
-from minerkit.recipe import LOSSES, Train
+from minerkit.recipe import Train
 
-__all__ = ["enough_memory", "fit", "history"]
-
-#: What torch says where memory ends, on GPUs and CPUs.
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+__all__ = ["fit", "history"]
 
 
 class _Progress(TrainerCallback):  # type: ignore[misc]
@@ -54,6 +52,22 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
             self._reporter.say(f"Step {state.global_step:,}: {self._metric} {value:.4f}")
 
 
+class _Checkpoints(TrainerCallback):  # type: ignore[misc]
+    """Notes which checkpoints are whole, and finds the best one where the run folder is by now."""
+
+    def __init__(self, seconds: float) -> None:
+        self._started = time.monotonic() - seconds
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.best_global_step is not None:
+            best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
+            state.best_model_checkpoint = str(best)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        mark_whole(checkpoint, time.monotonic() - self._started)
+
+
 def fit(
     train: Train,
     model: Any,
@@ -81,20 +95,33 @@ def fit(
     """
     maker = CrossEncoderTrainer if train.family == "cross_encoder" else SentenceTransformerTrainer
     with contextlib.ExitStack() as stack:
-        callbacks = [_Progress(reporter, stack, arguments.metric_for_best_model)]
+        callbacks = [
+            _Progress(reporter, stack, arguments.metric_for_best_model),
+            _Checkpoints(seconds_before(checkpoint)),
+        ]
         if train.early_stopping is not None and evaluator is not None:
             callbacks.append(EarlyStoppingCallback(train.early_stopping))
-        trainer = maker(
-            model=model,
-            args=arguments,
-            train_dataset=datasets.Dataset.from_polars(rows),
-            loss=make_loss(train, model, *labels),
-            evaluator=evaluator,
-            callbacks=callbacks,
-        )
+        with contextlib.redirect_stderr(io.StringIO()):  # a bar for the examples of a card
+            trainer = maker(
+                model=model,
+                args=arguments,
+                train_dataset=datasets.Dataset.from_polars(rows),
+                loss=make_loss(train, model, *labels),
+                evaluator=evaluator,
+                callbacks=callbacks,
+            )
         trainer.remove_callback(PrinterCallback)  # it prints to stdout, where only results go
+        if checkpoint is not None and _ended(checkpoint):
+            # The trainer would learn one step more before it looks whether it has to stop.
+            trainer._run_epoch = lambda **_: None
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer
+
+
+def _ended(checkpoint: Path) -> bool:
+    """Say whether a training was at its end when it wrote a checkpoint."""
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    return bool(state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"])
 
 
 def history(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -128,37 +155,3 @@ TIMES = (
     "eval_steps_per_second",
     "eval_model_preparation_time",
 )
-
-
-@contextlib.contextmanager
-def enough_memory(train: Train, arguments: Any) -> Iterator[None]:
-    """Say what to do where memory ends.
-
-    Args:
-        train: The recipe's `train` section.
-        arguments: The arguments of its trainer.
-
-    Yields:
-        Nothing.
-
-    Raises:
-        TrainingError: There is not enough memory.
-    """
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        ended = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not ended and not any(words in str(error).lower() for words in OUT_OF_MEMORY):
-            raise
-        size, times = arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps
-        if LOSSES[train.loss].in_batch:
-            advice = "set train.loss=cached-mnrl with train.loss_args.mini_batch_size=16"
-            advice += " (the batch stays as large)" if train.loss == "mnrl" else " or smaller"
-        else:
-            advice = (
-                f"set train.args.per_device_train_batch_size={max(1, size // 2)} and "
-                f"train.args.gradient_accumulation_steps={times * 2}"
-            )
-        raise TrainingError(
-            f"out of memory with {size} rows at a time; {advice}, or a lower train.max_length"
-        ) from error

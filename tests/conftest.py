@@ -103,19 +103,39 @@ def client(served, tmp_path_factory) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def reranker(minilm, tmp_path_factory) -> str:
     """The folder of a small untrained CrossEncoder, made from a configuration."""
-    import torch
     from sentence_transformers import CrossEncoder
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+    from transformers import BertForSequenceClassification
 
     plain, saved = (str(tmp_path_factory.mktemp("reranker") / name) for name in ("plain", "saved"))
+    small_bert(BertForSequenceClassification, minilm, plain)
+    CrossEncoder(plain).save_pretrained(saved)
+    return saved
+
+
+@pytest.fixture(scope="session")
+def bi_encoder(minilm, tmp_path_factory) -> str:
+    """The folder of a small untrained SentenceTransformer, made from a configuration."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertModel
+
+    plain, saved = (str(tmp_path_factory.mktemp("bi_encoder") / name) for name in ("plain", "saved"))
+    small_bert(BertModel, minilm, plain)
+    body = Transformer(plain)
+    SentenceTransformer(modules=[body, Pooling(16, "mean")], device="cpu").save_pretrained(saved)
+    return saved
+
+
+def small_bert(maker, minilm: str, folder: str) -> None:
+    import torch
+    from transformers import AutoTokenizer, BertConfig
+
     tokenizer = AutoTokenizer.from_pretrained(minilm)
     torch.manual_seed(3)
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     config = BertConfig(vocab_size=len(tokenizer), num_labels=1, initializer_range=1.0, **shape)
-    BertForSequenceClassification(config).save_pretrained(plain)
-    tokenizer.save_pretrained(plain)
-    CrossEncoder(plain).save_pretrained(saved)
-    return saved
+    maker(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 @pytest.fixture(scope="session")

@@ -14,14 +14,14 @@ LAYERS = [
     {"text"},
     {"prefixes"},
     {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
-    {"answers", "questions", "reissues", "keywords", "tokens", "terminal"},
+    {"answers", "questions", "reissues", "keywords", "tokens", "terminal", "checkpoints"},
     {"losses"},
     {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"}
-    | {"profile", "card_tables"},
+    | {"profile", "card_tables", "trainer", "failures"},
     {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"}
     | {"lexical", "models", "scoreboard", "arguments", "scratch"},
     {"retrieve", "manifest", "report", "summary", "card_parts", "dev"}
-    | {"base", "trainer"},
+    | {"base"},
     {"card"},
     {"describe"},
     {"stages", "evaluate"},
@@ -47,6 +47,7 @@ FILE_OWNERS = {
     "hub",
     "models",
     "train",
+    "checkpoints",
 }
 
 

@@ -17,8 +17,9 @@ def main() -> None:
     except MinerkitError as error:
         print(f"minerkit: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("minerkit: stopped; the same command goes on from the last finished stage", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt as error:
+        outlook = str(error) or "the same command goes on from the last finished stage"
+        print(f"minerkit: stopped; {outlook}", file=sys.stderr)  # noqa: T201
         sys.exit(130)
 
 
