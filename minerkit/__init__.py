@@ -14,6 +14,7 @@ _HOMES = {
     "load_recipe": "minerkit.recipes",
     "mine": "minerkit.pipeline",
     "retrieve": "minerkit.retrieve",
+    "run": "minerkit.endtoend",
     "sample_negatives": "minerkit.samplers",
 }
 __all__ = sorted(_HOMES)

@@ -157,6 +157,28 @@ class Run:
             )
         )
 
+    def mark(
+        self,
+        stage: str,
+        key: Mapping[str, Any],
+        files: Sequence[str],
+        seconds: float = 0.0,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write a stage's done marker.
+
+        Args:
+            stage: The stage's name.
+            key: Everything the stage's outputs depend on, as JSON.
+            files: What it wrote, by name in the run folder.
+            seconds: How long it took.
+            facts: What it noted.
+        """
+        outputs = {file: sha256(self.folder / file) for file in files}
+        marker = {"key": key, "outputs": outputs, "seconds": seconds, "facts": facts or {}}
+        with replacing(self.folder / MARKERS / f"{stage}.json") as stream:
+            stream.write(json.dumps(marker, indent=1, ensure_ascii=False).encode())
+
     @contextmanager
     def stage(self, name: str, key: Mapping[str, Any]) -> Iterator[Stage]:
         """Do a stage: its files replace the old ones together, then its marker is written.
@@ -184,16 +206,8 @@ class Run:
                 if (self.folder / file).is_dir():
                     (self.folder / file).rename(staged / f"old {file}")
                 path.replace(self.folder / file)
-            marker = {
-                "key": key,
-                "outputs": {
-                    file: sha256(self.folder / file) for name in work.staged for file in self._files(name)
-                },
-                "seconds": round(time.monotonic() - started, 3),
-                "facts": work.facts,
-            }
-            with replacing(self.folder / MARKERS / f"{name}.json") as stream:
-                stream.write(json.dumps(marker, indent=1, ensure_ascii=False).encode())
+            files = [file for name in work.staged for file in self._files(name)]
+            self.mark(name, key, files, round(time.monotonic() - started, 3), work.facts)
         except OSError as error:
             raise RunError(
                 f"{self.folder}: cannot write ({error.strerror or error}); free some space or choose another "

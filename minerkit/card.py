@@ -26,13 +26,14 @@ TASKS = {
 }
 
 
-def dataset_card(run: Run, repo: str | None = None) -> str:
+def dataset_card(run: Run, repo: str | None = None, model_repo: str | None = None) -> str:
     """Write the card of a run's data set.
 
     Args:
         run: A finished run.
         repo: The data set's name on the Hub, for the lines that load it; None: they leave a gap for it, and
             load the local files as well.
+        model_repo: The name on the Hub of the model that was trained on it; None: there is none.
 
     Returns:
         Markdown with a YAML front matter, without `configs` and `dataset_info`, which a push adds.
@@ -40,7 +41,9 @@ def dataset_card(run: Run, repo: str | None = None) -> str:
     Raises:
         MinerkitError: The recipe names a hand-written part that is not there, or the run is damaged.
     """
-    return card_markdown(load_recipe(run.folder / "recipe.yaml"), run.read_json("stats.json"), repo)
+    return card_markdown(
+        load_recipe(run.folder / "recipe.yaml"), run.read_json("stats.json"), repo, model_repo
+    )
 
 
 def write_card(run: Run) -> None:
@@ -53,13 +56,16 @@ def write_card(run: Run) -> None:
         stream.write(dataset_card(run).encode())
 
 
-def card_markdown(recipe: Recipe, stats: Mapping[str, Any], repo: str | None = None) -> str:
+def card_markdown(
+    recipe: Recipe, stats: Mapping[str, Any], repo: str | None = None, model_repo: str | None = None
+) -> str:
     """Write a data set's card; every number in it is one of the statistics.
 
     Args:
         recipe: The resolved recipe.
         stats: The run's stats.json.
         repo: The data set's name on the Hub; None: not pushed yet.
+        model_repo: The name on the Hub of the model that was trained on it; None: there is none.
 
     Returns:
         Markdown with a YAML front matter.
@@ -89,6 +95,7 @@ def card_markdown(recipe: Recipe, stats: Mapping[str, Any], repo: str | None = N
         stats=stats,
         queries=stats["queries"],
         repo=repo,
+        model_repo=model_repo,
         format=recipe.format.type,
         parameters=list(mining_parameters(recipe)),
         subsets=list(subsets(recipe, stats)),

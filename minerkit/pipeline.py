@@ -34,6 +34,8 @@ STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
 }
 #: Raised when training starts to write something else for the same recipe.
 TRAIN_VERSION = 1
+#: Raised when models are scored in another way.
+EVALUATION_VERSION = 1
 
 
 def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
@@ -159,6 +161,7 @@ def evaluate_run(
     base: bool = False,
     device: str = "auto",
     reporter: Reporter | None = None,
+    again: bool = True,
 ) -> dict[str, Any]:
     """Score models on the dev split of a finished run, and keep the result as evaluation.json.
 
@@ -168,6 +171,7 @@ def evaluate_run(
         base: Whether to score the model that training starts from.
         device: auto, cpu, cuda or mps.
         reporter: Where progress goes.
+        again: Whether to score although nothing has changed since the last time.
 
     Returns:
         What `minerkit.comparison.compare` gives.
@@ -175,10 +179,16 @@ def evaluate_run(
     Raises:
         MinerkitError: Something the user can mend.
     """
-    run = load(folder)
-    found = compare(load_recipe(folder / "recipe.yaml"), run, models, base, device, reporter)
+    run, recipe = load(folder), load_recipe(folder / "recipe.yaml")
+    model = (run.marker("train") or {"outputs": {}})["outputs"]
+    key = {"version": EVALUATION_VERSION, "of": _training_key(recipe, run), "model": model}
+    if not again and run.done("evaluate", key):
+        (reporter or Reporter(quiet=True)).say("eval: done before, nothing to do")
+        return dict(run.read_json("evaluation.json"))
+    found = compare(recipe, run, models, base, device, reporter)
     with replacing(folder / "evaluation.json") as stream:
         stream.write(json.dumps(found, indent=1, ensure_ascii=False).encode())
+    run.mark("evaluate", key, ["evaluation.json"])
     return found
 
 

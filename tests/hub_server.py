@@ -18,6 +18,7 @@ from hub_store import Refusal, Store, at
 
 #: Token to namespaces its owner may write in: the owner's, and those of organisations.
 TOKENS = {"hf_TokenOfUser": ["user", "sentence-transformers"], "hf_TokenOfOther": ["other"]}
+TOKENS["hf_TokenToRead"] = ["user"]
 LARGE = re.compile(r"\.(parquet|safetensors|bin)$")
 
 
@@ -31,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         self.query, self.base = parse_qs(url.query), f"http://{self.headers['Host']}"
         self.body = self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"".join(self.chunks())
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        self.token = token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         self.names = TOKENS.get(token, [])
         request = f"{self.command} {url.path}"
         try:
@@ -267,7 +268,10 @@ def refs(hub: Handler, kind: str, name: str) -> object:
 def whoami(hub: Handler) -> object:
     if not hub.names:
         raise Refusal(401, message="Invalid username or password.")
-    return {"type": "user", "name": hub.names[0], "orgs": [{"name": name} for name in hub.names[1:]]}
+    role = "read" if hub.token == "hf_TokenToRead" else "write"
+    auth = {"type": "access_token", "accessToken": {"displayName": "test", "role": role}}
+    orgs = [{"name": name} for name in hub.names[1:]]
+    return {"type": "user", "name": hub.names[0], "orgs": orgs, "auth": auth}
 
 
 def validate_yaml(hub: Handler) -> object:

@@ -19,7 +19,7 @@ LAYERS = [
     {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"}
     | {"profile", "card_tables", "trainer", "failures"},
     {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"}
-    | {"lexical", "models", "scoreboard", "arguments", "scratch"},
+    | {"lexical", "models", "scoreboard", "training_summary", "arguments", "scratch"},
     {"retrieve", "manifest", "report", "summary", "card_parts", "dev"}
     | {"base"},
     {"card"},
@@ -27,7 +27,8 @@ LAYERS = [
     {"stages", "evaluate"},
     {"comparison", "train"},
     {"pipeline"},
-    {"hub"},
+    {"hub", "closing"},
+    {"endtoend"},
     {"cli"},
 ]  # fmt: skip
 #: Modules that read or write files.

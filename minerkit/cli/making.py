@@ -1,4 +1,4 @@
-"""Commands that make a run: ingest, mine, train."""
+"""Commands that make a run: ingest, mine, train, run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ from minerkit.cli.common import (
     recipe_of,
 )
 
-__all__ = ["ingest", "mine", "train"]
+__all__ = ["everything", "ingest", "mine", "train"]
 
 
 @app.command(epilog="Example: minerkit ingest -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
@@ -80,12 +80,52 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on from the last checkpoint, or begin anew.")
     ] = True,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train a reranker or a bi-encoder: mines if needed, then writes model/ and training.json."""
     from minerkit import pipeline
     from minerkit.progress import Reporter
+    from minerkit.training_summary import render_training
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
     run = pipeline.train(spec, out or Path("runs") / spec.name, device, Reporter(quiet), resume)
-    print_result(as_text(run.read_json("training.json")))
+    account = run.read_json("training.json")
+    print_result(as_text(account) if as_json else render_training(account, str(run.folder)))
+
+
+@app.command("run", epilog="Example: minerkit run -r gooaq --sample")
+def everything(
+    recipe: RecipeOption,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            help="Push the data set to datasets/user/name and the model to user/name on the Hub, at the end."
+        ),
+    ] = None,
+    model_repo: Annotated[
+        str | None, typer.Option(help="Push the model to this user/name and not to that of --push.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Create the repositories private.")] = False,
+    input_: InputOption = None,
+    sample: SampleOption = False,
+    out: OutOption = None,
+    limit: LimitOption = None,
+    set_: SetOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Do everything: mine, train, score, report, and push; from the first stage that is not done."""
+    if push is None and (model_repo or private):
+        raise typer.BadParameter("--model-repo and --private go with --push")
+    from minerkit import endtoend
+    from minerkit.closing import render_closing
+    from minerkit.progress import Reporter
+
+    spec = recipe_of(recipe, set_, input_, sample, limit)
+    account = endtoend.run(
+        spec, out or Path("runs") / spec.name, push, model_repo,
+        private=private, device=device, reporter=Reporter(quiet),
+    )  # fmt: skip
+    print_result(as_text(account) if as_json else render_closing(account))

@@ -10,15 +10,16 @@ from typing import Any
 
 import minerkit
 from minerkit.artefacts import MARKERS, Run, load, locked
-from minerkit.errors import AuditError, HubError, RunError
+from minerkit.errors import AuditError, RunError
 from minerkit.files import sha256
+from minerkit.hub.access import check_access, check_name, existing, hub_api, hub_token
 from minerkit.hub.bundles import README, Bundle, data_bundle, model_bundle
 from minerkit.hub.retry import patiently
 from minerkit.hub.shards import merged_card
 from minerkit.pipeline import audit_run
 from minerkit.progress import Reporter
 
-__all__ = ["push"]
+__all__ = ["check_access", "push"]
 
 
 def push(
@@ -58,18 +59,18 @@ def push(
     """
     reporter = reporter or Reporter(quiet=True)
     for name in (repo, model_repo or repo):
-        _check_name(name)
+        check_name(name)
     load(folder)
     if model_repo and not (folder / "model").is_dir():
         raise RunError(f"{folder} holds no model/ to push; train one, or leave out --model-repo")
-    token = "" if dry_run else _token()
+    token = "" if dry_run else hub_token()
     with locked(folder) as run, _staging(run) as staging, _clients_silenced():
         if not force and (breaches := audit_run(folder)):
             raise AuditError(
                 f"{folder} is not pushed: it breaks {len(breaches)} of its promises, first: "
                 f"{breaches[0].check} (see `minerkit audit {folder}`); mend it, or add --force"
             )
-        bundles = [data_bundle(run, repo, staging, reporter)]
+        bundles = [data_bundle(run, repo, staging, reporter, model_repo)]
         if model_repo:
             bundles.append(model_bundle(run, model_repo))
         if dry_run:
@@ -84,9 +85,7 @@ def _deliver(
     bundle: Bundle, token: str, private: bool, revision: str | None, staging: Path, reporter: Reporter
 ) -> dict[str, Any]:
     """Bring a repository to hold the bundle, whatever comes between."""
-    from huggingface_hub import HfApi
-
-    api = HfApi(token=token, library_name="minerkit", library_version=minerkit.__version__)
+    api = hub_api(token)
     insist = partial(patiently, what=bundle.repo, token=token, say=reporter.say)
     repo = insist(partial(_opened, api, bundle, private, revision), first=True)
     tried: list[str] = []
@@ -97,17 +96,12 @@ def _deliver(
 
 def _opened(api: Any, bundle: Bundle, private: bool, revision: str | None) -> str:
     """Find the repository and the branch, or create them; give the name it has by now."""
-    from huggingface_hub.errors import RepositoryNotFoundError
-
     repo, kind = bundle.repo, bundle.kind
-    try:
-        found = api.repo_info(repo, repo_type=kind)
-    except RepositoryNotFoundError:
+    found = existing(api, repo, kind, private)
+    if found is None:
         api.create_repo(repo, repo_type=kind, private=private or None, exist_ok=True)
     else:
         repo = found.id
-        if private and not found.private:
-            raise HubError(f"{repo} is public already; make it private in its settings, or take another name")
     if revision and not revision.startswith("refs/"):
         api.create_branch(repo, branch=revision, repo_type=kind, exist_ok=True)
     return str(repo)
@@ -166,27 +160,6 @@ def _same(content: Path | bytes, there: Any) -> bool:
         return bool(sha256(content) == there.lfs.sha256)
     plain = content if isinstance(content, bytes) else content.read_bytes()
     return bool(hashlib.sha1(b"blob %d\0" % size + plain).hexdigest() == there.blob_id)
-
-
-def _check_name(name: str) -> None:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    try:
-        validate_repo_id(name)
-    except HFValidationError as error:
-        raise HubError(f"{name!r} is no name for a repository: {error}") from error
-    if "/" not in name:
-        raise HubError(f"{name!r} lacks the user or organisation it belongs to: write user/{name}")
-
-
-def _token() -> str:
-    from huggingface_hub import get_token
-
-    token = get_token()
-    if not token:
-        raise HubError("there is no token for the Hub; log in with `hf auth login`, or set HF_TOKEN")
-    return str(token)
 
 
 @contextmanager

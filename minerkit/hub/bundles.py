@@ -41,7 +41,9 @@ class Bundle:
         return {"kind": self.kind, "repo": self.repo, "files": files}
 
 
-def data_bundle(run: Run, repo: str, folder: Path, reporter: Reporter) -> Bundle:
+def data_bundle(
+    run: Run, repo: str, folder: Path, reporter: Reporter, model_repo: str | None = None
+) -> Bundle:
     """Write the files of a run's data set, with the card as it looks in a repository of its own.
 
     Args:
@@ -49,6 +51,7 @@ def data_bundle(run: Run, repo: str, folder: Path, reporter: Reporter) -> Bundle
         repo: The repository, as user/name.
         folder: An empty folder, where the files go.
         reporter: Where progress goes.
+        model_repo: Where the run's model goes, for the card; None: nowhere.
 
     Returns:
         The bundle.
@@ -62,7 +65,7 @@ def data_bundle(run: Run, repo: str, folder: Path, reporter: Reporter) -> Bundle
         for name, splits in subsets(run):
             configs.append(write_config(name, splits, folder))
             advance(sum(shard.rows for shard in configs[-1].shards))
-    card = _card(run, repo)
+    card = _card(run, repo, model_repo)
     (folder / README).write_text(merged_card(card, configs))
     files = {shard.path: shard.file for config in configs for shard in config.shards}
     return Bundle("dataset", repo, {**files, README: folder / README}, card, tuple(configs))
@@ -110,11 +113,11 @@ def subsets(run: Run) -> Iterator[tuple[str, dict[str, pl.DataFrame]]]:
     yield "qrels", _by_split(qrels.join(by_id, on="query_id", how="left", maintain_order="left"))
 
 
-def _card(run: Run, repo: str) -> str:
+def _card(run: Run, repo: str, model_repo: str | None) -> str:
     """Give the card of a run: as somebody has edited it, else with the lines that load it from the Hub."""
     file = run.folder / README
     text = file.read_text(encoding="utf-8") if file.is_file() else None
-    return dataset_card(run, repo) if text in (None, dataset_card(run)) else str(text)
+    return dataset_card(run, repo, model_repo) if text in (None, dataset_card(run)) else str(text)
 
 
 def _by_split(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:

@@ -44,10 +44,14 @@ def write_report(run: Run, out: Path, examples: int = 1000, seed: int = 12) -> d
     manifest = json.loads(_text(run.folder / "manifest.json"))
     recipe = load_recipe(run.folder / "recipe.yaml")
     frames: dict[str, pl.DataFrame] = {name: run.read(f"{name}.parquet") for name in FRAMES}
+    trained = "training.json" in manifest["outputs"]
+    training = run.read_json("training.json") if trained else None
     sample = sample_examples(frames, recipe.mine.negatives, examples, seed)
     recipe_text = _text(run.folder / "recipe.yaml")
     assets = {name: (files(__package__) / name).read_text("utf-8") for name in ("page.css", "browser.js")}
-    html = page(stats, manifest, recipe, recipe_text, frames["rejected"], sample, run.folder, assets).encode()
+    html = page(
+        stats, manifest, recipe, recipe_text, frames["rejected"], sample, run.folder, assets, training
+    ).encode()
     try:
         with replacing(out) as stream:
             stream.write(html)

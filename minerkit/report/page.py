@@ -18,6 +18,7 @@ from minerkit.report import charts
 from minerkit.report.charts import Histogram
 from minerkit.report.figures import look_up, number, pointer
 from minerkit.report.flow import flow
+from minerkit.training_summary import before_after, metric_of, model_in_words
 
 __all__ = ["embedded", "page"]
 
@@ -53,6 +54,7 @@ def page(
     sample: Mapping[str, Any],
     folder: Path,
     assets: Mapping[str, str],
+    training: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the page.
 
@@ -65,6 +67,7 @@ def page(
         sample: What `sample_examples` gives.
         folder: The run folder, as the user named it.
         assets: page.css and browser.js.
+        training: The account of the training of the run's model, where there is one.
 
     Returns:
         HTML that asks the network for nothing; its content security policy forbids it.
@@ -88,6 +91,7 @@ def page(
         flow=flow(stats, recipe.format.type),
         histograms={name: (chart, charts.histogram(stats, chart)) for name, chart in HISTOGRAMS.items()},
         rejects=_rejects(rejected), drawn=Counter(query["drawn"] for query in sample["queries"]),
+        model=_model(training),
     )  # fmt: skip
 
 
@@ -114,6 +118,16 @@ def _policy(style: str, script: str) -> str:
         f"default-src 'none'; style-src 'sha256-{digest(style)}'; script-src 'sha256-{digest(script)}'; "
         "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
+
+
+def _model(training: Mapping[str, Any] | None) -> str:
+    """Say in a line what was trained on the rows, and what that changed."""
+    if training is None:
+        return ""
+    kind = f"{model_in_words(training)}, from {_short(training['model']['base'])}"
+    if (measured := before_after(training)) is None:
+        return kind
+    return f"{kind}; {metric_of(training)} {measured[0]:.4f} before training, {measured[1]:.4f} after"
 
 
 def _short(place: str) -> str:

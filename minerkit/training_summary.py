@@ -1,0 +1,111 @@
+"""The account of a training, in words: the model, how it was made, and what that changed."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["before_after", "loading", "metric_of", "model_in_words", "render_training"]
+
+#: What the families are called, and the classes that load them.
+FAMILIES = {
+    "cross_encoder": ("reranker", "CrossEncoder"),
+    "sentence_transformer": ("bi-encoder", "SentenceTransformer"),
+}
+
+
+def render_training(training: Mapping[str, Any], folder: str) -> RenderableType:
+    """Set the account of a training as a table, with the lines that load the model.
+
+    Args:
+        training: A run's training.json.
+        folder: The run folder.
+
+    Returns:
+        Something rich can print.
+    """
+    table = Table(title="Training", title_justify="left", box=None, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    done, planned = training["steps"], training["planned_steps"]
+    stopped = f" of {planned:,}, stopped early" if done < planned else ""
+    lines = {
+        "model": model_in_words(training),
+        "base": training["model"]["base"],
+        "loss": f"{training['loss']['name']} ({training['loss']['class']})",
+        "rows": f"{training['rows']:,} ({', '.join(training['columns'])})",
+        "steps": f"{done:,}{stopped}, {training['epochs']:.3g} epochs",
+        "time": f"{training['seconds']:,.0f} s on {training['device']}",
+    }
+    if training["resumed_from"]:
+        lines["taken up at step"] = f"{training['resumed_from']:,}"
+    measured = before_after(training)
+    if measured is not None:
+        before, after = measured
+        lines[metric_of(training)] = f"{before:.4f} before, {after:.4f} after ({after - before:+.4f})"
+    if training["best_step"]:
+        lines["best at step"] = f"{training['best_step']:,}"
+    for name, value in lines.items():
+        table.add_row(name, Text(value))
+    parts = [Text(f"Load {folder}/model:"), *(Text(f"  {line}") for line in loading(training, folder))]
+    return Group(table, Text(), *parts)
+
+
+def model_in_words(training: Mapping[str, Any]) -> str:
+    """Say what kind of model was trained, and how large it is.
+
+    Args:
+        training: A run's training.json.
+
+    Returns:
+        A few words.
+    """
+    return f"{FAMILIES[training['model']['family']][0]}, {training['model']['parameters']:,} parameters"
+
+
+def metric_of(training: Mapping[str, Any]) -> str:
+    """Name the metric that chose the model, without the names of the data set and of the similarity.
+
+    Args:
+        training: A run's training.json, of a training that was measured.
+
+    Returns:
+        For example ndcg@10 or average_precision.
+    """
+    plain = str(training["metric"]).rpartition("-dev_")[2].removeprefix(f"{training['model']['similarity']}_")
+    return {"ap": "average_precision"}.get(plain, plain)
+
+
+def before_after(training: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Give the metric that chose the model, before and after training.
+
+    Args:
+        training: A run's training.json.
+
+    Returns:
+        Both values; None where nothing was measured.
+    """
+    name = training["metric"]
+    if name is None or training["before"] is None or training["after"] is None:
+        return None
+    return training["before"][name], training["after"][name]
+
+
+def loading(training: Mapping[str, Any], folder: str) -> tuple[str, str]:
+    """Write the two lines of Python that load the model.
+
+    Args:
+        training: A run's training.json.
+        folder: The run folder.
+
+    Returns:
+        The lines.
+    """
+    maker = FAMILIES[training["model"]["family"]][1]
+    return (
+        f"from sentence_transformers import {maker}",
+        f"model = {maker}({json.dumps(f'{folder}/model', ensure_ascii=False)})",
+    )
