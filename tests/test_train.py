@@ -216,11 +216,17 @@ def test_a_checkpoint_that_is_not_whole_is_skipped(cut, reranking, uncut, capsys
     assert made(cut) == uncut(reranking)
 
 
-def test_a_run_that_was_moved_goes_on(cut, reranking, uncut, tmp_path, capsys):
-    moved = cut.rename(tmp_path / "elsewhere")
-    train(reranking, moved, "cpu", Reporter())
-    assert "Training goes on from checkpoint-4" in capsys.readouterr().err
-    assert made(moved) == uncut(reranking)
+def test_a_run_that_was_moved_goes_on(run, retrieving, uncut, tmp_path, monkeypatch, capsys):
+    retrieving = changed(retrieving, train={"args": {**ARGS, "learning_rate": 1.0}})
+    account, _ = uncut(retrieving)
+    assert account["best_step"] < 6  # the best checkpoint is not the last: it has to be found
+    with monkeypatch.context() as patched, pytest.raises(Cut):
+        cut_at(patched, 6, "on_save")
+        train(retrieving, run, "cpu", quiet())
+    moved = run.rename(tmp_path / "elsewhere")
+    train(retrieving, moved, "cpu", Reporter())
+    assert "Training goes on from checkpoint-6" in capsys.readouterr().err
+    assert made(moved) == uncut(retrieving)
 
 
 def test_another_training_starts_anew_and_says_why(cut, reranking, capsys):
