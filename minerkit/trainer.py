@@ -15,6 +15,7 @@ import polars as pl
 from sentence_transformers import SentenceTransformerTrainer
 from sentence_transformers.cross_encoder import CrossEncoderTrainer
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
+from transformers.utils import logging
 
 from minerkit.checkpoints import mark_whole, seconds_before
 from minerkit.losses import make_loss
@@ -95,6 +96,8 @@ def fit(
     """
     maker = CrossEncoderTrainer if train.family == "cross_encoder" else SentenceTransformerTrainer
     with contextlib.ExitStack() as stack:
+        stack.callback(logging.set_verbosity, logging.get_verbosity())
+        logging.set_verbosity_error()  # it warns of checkpoints that follow fast on each other
         callbacks = [
             _Progress(reporter, stack, arguments.metric_for_best_model),
             _Checkpoints(seconds_before(checkpoint)),

@@ -284,7 +284,26 @@ def test_an_interrupt_ends_without_a_traceback_and_keeps_finished_stages(tmp_pat
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 130
+    assert error.splitlines()[-1] == (
+        "minerkit: stopped; the same command goes on from the last finished stage"
+    )
     assert "Traceback" not in error
     again = minerkit("mine", "-r", "gooaq", "--sample", cwd=tmp_path)
     assert again.returncode == 0
     assert "ingest: done before" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        (
+            "train.loss=lambda",
+            "train.loss: lambda wants labeled-list; the recipe makes labeled-pair; set format",
+        ),
+        ("train.args.lerning_rate=1", "no such argument; did you mean 'learning_rate'?"),
+        ("train.base=nobody/nothing", "train.base: nobody/nothing: the model cannot be loaded"),
+    ],
+)
+def test_what_is_wrong_with_a_training_is_found_before_anything_is_mined(setting, line, tmp_path):
+    said = fails("train", "-r", "gooaq", "--sample", "--device", "cpu", "--set", setting, cwd=tmp_path)
+    assert line in said and len(said.splitlines()) == 1 and not (tmp_path / "runs").exists()

@@ -1,7 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from minerkit.errors import RecipeError
-from minerkit.losses import describe_loss, pos_weight
+from minerkit.losses import check_loss, describe_loss, pos_weight
 from minerkit.recipe import LOSSES, Train
 
 
@@ -61,3 +64,54 @@ def test_a_loss_that_is_not_there_is_one_clear_line(name, message):
 def test_the_weight_of_positives(given, positives, negatives, weight):
     found = pos_weight(given, positives, negatives)
     assert (found, type(found)) == (weight, type(weight))
+
+
+def test_the_readme_lists_every_loss_with_its_formats():
+    lines = (Path(__file__).parents[1] / "README.md").read_text().splitlines()
+    rows = [
+        line.split("|")[1:4]
+        for line in lines
+        if re.match(r"\| `[a-z-]+`.* \| a (reranker|bi-encoder) \|", line)
+    ]
+    listed = {
+        name: (trains.strip(), tuple(re.findall("`(.+?)`", shapes)), "with scores" in shapes)
+        for names, trains, shapes in rows
+        for name in re.findall("`(.+?)`", names)
+    }
+    kinds = {"cross_encoder": "a reranker", "sentence_transformer": "a bi-encoder"}
+    assert listed == {name: (kinds[spec.family], spec.formats, spec.scores) for name, spec in LOSSES.items()}
+
+
+@pytest.mark.parametrize(
+    ("loss", "made", "scores", "line"),
+    [
+        ("mse", "labeled-pair", False, "train.loss: mse learns from scores; set format.scores: true"),
+        ("bce", "labeled-pair", True, "train.loss: bce takes no scores; set format.scores: false"),
+        (
+            "bce",
+            "triplet",
+            False,
+            "bce wants labeled-pair; the recipe makes triplet; set format: labeled-pair, or",
+        ),
+        ("mnrl", "n-tuple", False, None),
+        ("reranker-margin-mse", "n-tuple", True, None),
+    ],
+)
+def test_a_loss_says_what_it_wants(loss, made, scores, line):
+    found = Train(loss=loss).format_fault(made, scores)
+    assert found == line if line is None else line in found
+
+
+@pytest.mark.parametrize(
+    ("loss", "args", "line"),
+    [
+        ("bce", {"pos_weight": 3}, "train.loss_args.pos_weight: set train.pos_weight"),
+        ("bce", {"similarity": "dot"}, "train.loss_args.similarity: no such argument"),
+        ("mnrl", {"scale": "x"}, "train.loss_args.scale: input should be a valid number"),
+        ("mnrl", {"scal": 1}, "train.loss_args.scal: no such argument; did you mean 'scale'?"),
+        ("mnrl", {"similarity": "angle"}, "train.loss_args.similarity: input should be 'dot' or 'cosine'"),
+    ],
+)
+def test_parameters_of_losses_are_checked(loss, args, line):
+    _, (fault,) = check_loss(Train(loss=loss, loss_args=args))
+    assert line in fault

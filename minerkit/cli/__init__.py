@@ -17,8 +17,12 @@ def main() -> None:
     except MinerkitError as error:
         print(f"minerkit: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
-    except KeyboardInterrupt as error:
-        outlook = str(error) or "the same command goes on from the last finished stage"
+    except SystemExit as end:
+        # typer takes Ctrl-C for an exit like any other.
+        stop = end.__context__.__cause__ if end.__context__ else None
+        if not isinstance(stop, KeyboardInterrupt):
+            raise
+        outlook = str(stop) or "the same command goes on from the last finished stage"
         print(f"minerkit: stopped; {outlook}", file=sys.stderr)  # noqa: T201
         sys.exit(130)
 
