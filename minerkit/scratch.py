@@ -1,4 +1,4 @@
-"""A base model made from nothing but the run's own text: a small BERT, with a WordPiece tokenizer."""
+"""A base model made from nothing but the run's own text: a small BERT and its WordPiece tokenizer."""
 
 import hashlib
 import shutil
@@ -16,11 +16,11 @@ __all__ = ["scratch_folder"]
 
 LAYERS, WIDTH, HEADS, LENGTH, VOCABULARY = 2, 128, 1, 256, 30_000
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-#: What _match lays down: the coordinate that tells the two texts apart, and scores before a softmax. On the
-#: samples half or twice of the last two makes no difference.
-SIDE, SAME, ACROSS, FIRST = 3.0, 20.0, 4.0, 3.0
+#: What _match lays down: how far apart the two texts are, and scores before a softmax. With a larger FIRST
+#: the untrained model ranks by shared words already, or against them; with a smaller one it learns slowly.
+SIDE, SAME, ACROSS, FIRST = 3.0, 20.0, 4.0, 1.5
 #: Of all that shapes the model; a change makes other folders.
-VERSION = f"scratch-1 {LAYERS} {WIDTH} {HEADS} {LENGTH} {VOCABULARY}"
+VERSION = f"1 {LAYERS} {WIDTH} {HEADS} {LENGTH} {VOCABULARY} {SIDE} {SAME} {ACROSS} {FIRST}"
 
 
 def scratch_folder(texts: pl.Series, family: Family, seed: int) -> Path:
@@ -102,10 +102,8 @@ def _match(bert: Any) -> None:
     """
     import torch
 
-    side, found = (
-        WIDTH - 2,
-        WIDTH - 1,
-    )  # free of words: which text a token is in; whether the other has it too
+    # Two coordinates are kept free of words: which text a token is in, and whether the other text has it too.
+    side, found = WIDTH - 2, WIDTH - 1
     words = torch.eye(WIDTH)
     words[[side, found]] = 0
     inputs, (first, second) = bert.embeddings, bert.encoder.layer
