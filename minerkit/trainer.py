@@ -94,6 +94,8 @@ def fit(
         )
         trainer.remove_callback(PrinterCallback)  # it prints to stdout, where only results go
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    # Half precision was for training: from here on the model scores as it will when it is loaded.
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return trainer
 
 

@@ -22,7 +22,7 @@ LAYERS = [
     | {"lexical", "models", "scoreboard", "arguments", "scratch"},
     {"retrieve", "manifest", "report", "summary", "card_parts", "dev"}
     | {"base", "trainer"},
-    {"card"},
+    {"card", "model_card"},
     {"describe"},
     {"stages", "evaluate"},
     {"comparison", "train"},
@@ -37,6 +37,7 @@ FILE_OWNERS = {
     "artefacts",
     "card",
     "manifest",
+    "model_card",
     "files",
     "recipes",
     "recipe_files",

@@ -71,7 +71,7 @@ def push(
             )
         bundles = [data_bundle(run, repo, staging, reporter)]
         if model_repo:
-            bundles.append(model_bundle(run, model_repo))
+            bundles.append(model_bundle(run, model_repo, staging))
         if dry_run:
             return [bundle.listed() for bundle in bundles]
         return [
