@@ -48,8 +48,7 @@ def save_with_card(
     card = model.model_card_data
     _tell_names(card, recipe)
     _tell_example(card, run, recipe.train.family)
-    if evaluator is not None:
-        card.training_logs = list(_log(account, evaluator))
+    card.training_logs = list(_log(account, evaluator))
     emissions = _emissions(card)
     model.save_pretrained(str(folder))
     file = folder / "README.md"
@@ -115,16 +114,18 @@ def _tell_example(card: Any, run: Run, family: str) -> None:
 
 def _log(account: Mapping[str, Any], evaluator: Any) -> Iterator[dict[str, Any]]:
     """List the whole log as the library would, had it seen all of a training that was taken up again."""
-    columns = [name for name in _primary_metrics(evaluator) if name in account["after"]]
+    columns = [name for name in _primary_metrics(evaluator) if name in account["after"]] if evaluator else []
 
     def shown(metrics: Mapping[str, float]) -> dict[str, float | str]:
         return {name: _beside_base(metrics, name) for name in columns if name in metrics}
 
-    yield {"Epoch": -1, "Step": -1, **shown(account["before"])}
+    if evaluator is not None:
+        yield {"Epoch": -1, "Step": -1, **shown(account["before"])}
     for row in account["history"]:
         loss = {"Training Loss": row["loss"]} if "loss" in row else {}
         yield {"Epoch": row["epoch"], "Step": row["step"], **loss, **shown(row.get("metrics", {}))}
-    yield {"Epoch": -1, "Step": -1, **shown(account["after"])}
+    if evaluator is not None:
+        yield {"Epoch": -1, "Step": -1, **shown(account["after"])}
 
 
 def _primary_metrics(evaluator: Any) -> Iterator[str]:

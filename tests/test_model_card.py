@@ -99,7 +99,7 @@ def of_reranker(gooaq_recipe, sample_run, tmp_path_factory) -> Trained:
 @pytest.fixture(scope="module")
 def of_bi_encoder(answers_run, tmp_path_factory) -> Trained:
     recipe, run = answers_run
-    args = {"per_device_train_batch_size": 4, "max_steps": 2}
+    args = {"per_device_train_batch_size": 4, "max_steps": 2, "trackio_space_id": "/home/alice/notes"}
     update = {
         "license": "mit",
         "train": Train(loss="mnrl", max_length=48, args=args),
