@@ -7,11 +7,11 @@ from typing import Any
 
 from minerkit import card_tables
 from minerkit.artefacts import Run
-from minerkit.card_parts import mining_parameters, portable, safeguards, subsets
+from minerkit.card_parts import command, is_sample, mining_parameters, portable, safeguards, subsets
 from minerkit.errors import RecipeError
 from minerkit.files import replacing
 from minerkit.recipe import Recipe
-from minerkit.recipes import bundled, load_recipe, names, recipe_yaml
+from minerkit.recipes import bundled, load_recipe, recipe_yaml
 
 __all__ = ["card_markdown", "dataset_card", "hand_written", "write_card"]
 
@@ -84,7 +84,7 @@ def card_markdown(
         "score": lambda value: f"{value:.4f}",
         "sentence": lambda text: f"{text[:1].upper()}{text[1:].rstrip('.')}.",
     }
-    sample = _is_sample(recipe)
+    sample = is_sample(recipe)
     reasons = dict.fromkeys(reason for found in stats["rules"].values() for reason in found["refused"])
     return environment.get_template("dataset_card.md").render(
         front_matter=_front_matter(recipe, stats, sample),
@@ -102,7 +102,7 @@ def card_markdown(
         rules=list(safeguards(recipe)),
         reasons=list(reasons),
         notes=_notes(recipe),
-        command=_command(recipe),
+        command=command(recipe, "mine"),
         recipe=recipe_yaml(Recipe.model_validate(portable(recipe.model_dump()))).rstrip(),
     )
 
@@ -152,11 +152,6 @@ def _title(recipe: Recipe, sample: bool) -> str:
     return f"{recipe.name}{', bundled sample' if sample else ''}: hard negatives, {recipe.format.type}"
 
 
-def _is_sample(recipe: Recipe) -> bool:
-    path = recipe.source.path
-    return path is not None and Path(path).is_relative_to(bundled("recipes") / "samples")
-
-
 def _source(recipe: Recipe, sample: bool) -> str:
     if recipe.source.hub:
         name = recipe.source.hub
@@ -180,16 +175,6 @@ def _notes(recipe: Recipe) -> str:
             continue
         lines.append(f"#{line}" if not fenced and line.startswith("#") else line)
     return "\n".join(lines).strip()
-
-
-def _command(recipe: Recipe) -> str | None:
-    """Find the command that resolves to this very recipe; None: there is no shorter way than the recipe."""
-    if recipe.name not in names():
-        return None
-    for sample, flag in ((False, ""), (True, " --sample")):
-        if (recipe.sample or not sample) and load_recipe(recipe.name, sample=sample) == recipe:
-            return f"minerkit mine --recipe {recipe.name}{flag}"
-    return None
 
 
 def _code(text: str) -> str:

@@ -1,13 +1,19 @@
-"""What a data set card says of the mining, in words: parameters, safeguards, subsets."""
+"""What cards say of the mining, in words: parameters, safeguards, subsets, the command that does it again."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from minerkit.errors import RecipeError
 from minerkit.recipe import Recipe
+from minerkit.recipes import bundled, load_recipe, names
 
-__all__ = ["mining_parameters", "portable", "safeguards", "subsets"]
+__all__ = ["command", "is_sample", "mining_parameters", "portable", "safeguards", "subsets"]
+
+#: Above so many `--set`, a recipe file is the shorter way.
+MOST = 8
 
 STRATEGIES = {
     "pairs": "every query of the cleaned corpus with each of its positives; no negatives.",
@@ -128,3 +134,53 @@ def portable(value: Any) -> Any:
     if isinstance(value, str) and Path(value).is_absolute():
         return Path(value).name
     return value
+
+
+def is_sample(recipe: Recipe) -> bool:
+    """Say whether a recipe's source is a sample that ships with minerkit.
+
+    Args:
+        recipe: The resolved recipe.
+
+    Returns:
+        True for a bundled sample.
+    """
+    path = recipe.source.path
+    return path is not None and Path(path).is_relative_to(bundled("recipes") / "samples")
+
+
+def command(recipe: Recipe, verb: str) -> str | None:
+    """Find the command that resolves to this very recipe.
+
+    Args:
+        recipe: The resolved recipe.
+        verb: `mine` or `train`.
+
+    Returns:
+        The command, with what was set by hand; absolute paths in it keep their last part only. None where it
+        is no shipped recipe, or too much was set.
+    """
+    if recipe.name not in names():
+        return None
+    sample = is_sample(recipe)
+    try:
+        shipped = load_recipe(recipe.name, sample=sample)
+        changed = dict(_changes(shipped.model_dump(), recipe.model_dump()))
+        if len(changed) > MOST or load_recipe(recipe.name, changed, sample) != recipe:
+            return None
+    except RecipeError:
+        return None
+    given = [
+        f"--set {shlex.quote(f'{key}={json.dumps(portable(value), ensure_ascii=False)}')}"
+        for key, value in changed.items()
+    ]
+    return " ".join([f"minerkit {verb} --recipe {recipe.name}{' --sample' if sample else ''}", *given])
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """List what was set otherwise, by dotted key."""
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            yield from ((f"{key}.{inner}", changed) for inner, changed in _changes(old[key], value))
+        elif key not in old or value != old[key]:
+            yield key, value

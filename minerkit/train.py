@@ -20,6 +20,7 @@ from minerkit.errors import TrainingError
 from minerkit.evaluate import dev_evaluator
 from minerkit.files import replacing
 from minerkit.manifest import versions
+from minerkit.model_card import save_with_card
 from minerkit.progress import Reporter
 from minerkit.recipe import LOSSES, Recipe
 from minerkit.stages import Work
@@ -72,7 +73,6 @@ def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> Non
         )
         after = evaluator(model) if evaluator else None
     state, card = trainer.state, model.model_card_data
-    model.save_pretrained(str(stage.directory(MODEL)))
     account = {
         "model": {
             "family": recipe.train.family,
@@ -104,6 +104,7 @@ def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> Non
         "device": _device_name(device),
         "versions": versions("accelerate", "datasets", "tokenizers"),
     }
+    save_with_card(model, stage.directory(MODEL), recipe, run, account, evaluator)
     stage.write_text("training.json", json.dumps(account, indent=1, ensure_ascii=False, default=str))
     stage.facts["metric"] = metric
 
@@ -177,7 +178,6 @@ def _untrained(folder: Path, model: Any, evaluator: Any) -> dict[str, float] | N
     note = folder / "untrained.json"
     if note.is_file():
         found: dict[str, float] = json.loads(note.read_text())
-        model.model_card_data.set_evaluation_metrics(evaluator, found, -1, -1)
         return found
     found = {name: float(value) for name, value in evaluator(model).items()}
     with replacing(note) as stream:

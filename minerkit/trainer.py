@@ -118,6 +118,8 @@ def fit(
             # The trainer would learn one step more before it looks whether it has to stop.
             trainer._run_epoch = lambda **_: None
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    # Half precision was for training: from here on the model scores as it will when it is loaded.
+    trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return trainer
 
 

@@ -61,9 +61,9 @@ def test_the_card_says_what_the_files_hold(run, tmp_path):
     assert [name for name, config in places.items() if config.get("default")] == ["labeled-pair"]
 
 
-def test_a_model_is_all_its_files(run):
+def test_a_model_is_all_its_files(run, tmp_path):
     for name in ("config.json", "1_Pooling/config.json"):
         (run.folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
         (run.folder / "model" / name).write_text("{}")
-    bundle = model_bundle(run, "user/name")
+    bundle = model_bundle(run, "user/name", tmp_path)
     assert list(bundle.files) == ["1_Pooling/config.json", "config.json"]

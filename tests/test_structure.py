@@ -22,7 +22,7 @@ LAYERS = [
     | {"lexical", "models", "scoreboard", "training_summary", "arguments", "scratch"},
     {"retrieve", "manifest", "report", "summary", "card_parts", "dev"}
     | {"base"},
-    {"card"},
+    {"card", "model_card"},
     {"describe"},
     {"stages", "evaluate"},
     {"comparison", "train"},
@@ -38,6 +38,7 @@ FILE_OWNERS = {
     "artefacts",
     "card",
     "manifest",
+    "model_card",
     "files",
     "recipes",
     "recipe_files",

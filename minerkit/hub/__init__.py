@@ -72,7 +72,7 @@ def push(
             )
         bundles = [data_bundle(run, repo, staging, reporter, model_repo)]
         if model_repo:
-            bundles.append(model_bundle(run, model_repo))
+            bundles.append(model_bundle(run, model_repo, staging))
         if dry_run:
             return [bundle.listed() for bundle in bundles]
         return [

@@ -11,6 +11,7 @@ from minerkit.artefacts import Run
 from minerkit.card import dataset_card
 from minerkit.errors import RunError
 from minerkit.hub.shards import Config, merged_card, write_config
+from minerkit.model_card import on_hub
 from minerkit.progress import Reporter
 from minerkit.recipes import load_recipe
 from minerkit.stages import SPLITS
@@ -71,19 +72,25 @@ def data_bundle(
     return Bundle("dataset", repo, {**files, README: folder / README}, card, tuple(configs))
 
 
-def model_bundle(run: Run, repo: str) -> Bundle:
-    """List the files of a run's model.
+def model_bundle(run: Run, repo: str, folder: Path) -> Bundle:
+    """List the files of a run's model, its card with the lines that load it from the Hub.
 
     Args:
         run: A run that holds `model/`.
         repo: The repository, as user/name.
+        folder: Where that card goes.
 
     Returns:
         The bundle.
     """
     home = run.folder / "model"
-    files = sorted(file for file in home.rglob("*") if file.is_file())
-    return Bundle("model", repo, {file.relative_to(home).as_posix(): file for file in files})
+    paths = sorted(file for file in home.rglob("*") if file.is_file())
+    files = {file.relative_to(home).as_posix(): file for file in paths}
+    if README in files:
+        card = on_hub(files[README].read_text(encoding="utf-8"), repo)
+        files[README] = folder / f"model-{README}"
+        files[README].write_text(card, encoding="utf-8")
+    return Bundle("model", repo, files)
 
 
 def subsets(run: Run) -> Iterator[tuple[str, dict[str, pl.DataFrame]]]:
