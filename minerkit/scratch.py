@@ -69,7 +69,7 @@ def _save(tokenizer: Any, family: Family, seed: int, folder: Path) -> None:
         torch.manual_seed(seed)
         if family == "cross_encoder":
             model = BertForSequenceClassification(config)
-            _match(model.bert)
+            _match(model)
         else:
             model = BertModel(config)
     model.save_pretrained(folder)
@@ -84,7 +84,7 @@ def _save(tokenizer: Any, family: Family, seed: int, folder: Path) -> None:
         pooled.save_pretrained(str(folder), create_model_card=False)
 
 
-def _match(bert: Any) -> None:
+def _match(model: Any) -> None:
     """Give a BERT the habit of looking up each token in the other text.
 
     A cross-encoder with random weights learns next to nothing from a few thousand rows: that it pays to
@@ -98,7 +98,7 @@ def _match(bert: Any) -> None:
     the values of the first layer carry one flag and nothing else.
 
     Args:
-        bert: A BertModel of two layers with one head each, changed in place.
+        model: A BertForSequenceClassification of two layers with one attention head each, changed in place.
     """
     import torch
 
@@ -106,7 +106,7 @@ def _match(bert: Any) -> None:
     side, found = WIDTH - 2, WIDTH - 1
     words = torch.eye(WIDTH)
     words[[side, found]] = 0
-    inputs, (first, second) = bert.embeddings, bert.encoder.layer
+    inputs, (first, second) = model.bert.embeddings, model.bert.encoder.layer
     with torch.no_grad():
         # Words are large beside positions, so that a token is much the same wherever it stands.
         inputs.word_embeddings.weight.normal_().mul_(words.sum(0))
@@ -130,8 +130,10 @@ def _match(bert: Any) -> None:
         gather.value.weight += torch.eye(WIDTH)
         second.attention.output.dense.weight += torch.eye(WIDTH)
 
-        # A head with random weights would read the count by chance, with either sign: it starts blind to it.
-        bert.pooler.dense.weight.normal_(std=WIDTH**-0.5)[:, found] = 0
+        # The head is larger than is usual, to learn within some hundred steps. It would read the count
+        # by chance, with either sign: it starts blind to it.
+        model.classifier.weight.normal_(std=WIDTH**-0.5)
+        model.bert.pooler.dense.weight.normal_(std=WIDTH**-0.5)[:, found] = 0
 
 
 def _tokenizer(texts: pl.Series) -> Any:
