@@ -97,7 +97,7 @@ def render_closing(found: Mapping[str, Any]) -> RenderableType:
         Text(),
     ]
     if found["scores"]:
-        parts += [_table(found["scores"]), Text()]
+        parts += [_table(found["scores"]), *_advice(found["scores"][RANKING], model["base"]), Text()]
     parts += [Text("Where it lies"), *(Text(f"  {name}") for name in found["files"])]
     parts += [Text(f"  {made['url']}") for made in found["pushed"]]
     parts += [Text(), Text("What next"), *(Text(f"  {line}") for line in (*model["load"], *found["next"]))]
@@ -135,6 +135,18 @@ def _table(scores: Mapping[str, Mapping[str, float | None]]) -> Table:
     for kind, name in names.items():
         table.add_row(name, *(_cell(found, kind) for found in scores.values()))
     return table
+
+
+def _advice(ranking: Mapping[str, float | None], base: str) -> list[Text]:
+    """Say what helps where what was there before ranks better than the model."""
+    trained, encoder, words = (ranking[kind] or 0.0 for kind in ("trained", "encoder", "lexical"))
+    if trained >= max(encoder, words):
+        return []
+    better = "The encoder" if encoder >= words else "BM25"
+    start = "a pretrained model as train.base" if base == "scratch" else "a larger train.base"
+    return [
+        Text(f"{better} alone ranks better than the trained model: try {start}, or more rows and epochs.")
+    ]
 
 
 def _cell(found: Mapping[str, float | None], kind: str) -> str:

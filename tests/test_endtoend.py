@@ -220,6 +220,16 @@ def test_the_summary_shows_rows_scores_places_and_what_next(done):
         assert line in text.replace("\n", "")
 
 
+@pytest.mark.parametrize(
+    ("encoder", "words", "said"),
+    [(0.7, 0.4, "The encoder alone ranks better"), (0.3, 0.7, "BM25 alone ranks better"), (0.5, 0.4, "")],
+)
+def test_a_model_that_ranks_worse_than_what_was_there_is_said_to(done, encoder, words, said):
+    scores = {"ndcg@10": {"encoder": encoder, "lexical": words, "untrained": 0.1, "trained": 0.6}}
+    text = shown({**done[1], "scores": scores})
+    assert said in text and ("ranks better" in text) == bool(said)
+
+
 def test_a_metric_the_encoder_lacks_has_a_column_of_its_own(done):
     scores = {
         "ndcg@10": {"encoder": 0.5, "lexical": 0.4, "untrained": None, "trained": 0.6},

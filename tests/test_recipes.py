@@ -502,3 +502,24 @@ def test_gooaq_sample_has_the_lengths_of_the_published_rows():
     rows = gooaq_sample()
     assert {21 <= len(row["question"]) <= 96 for row in rows} == {True}
     assert {51 <= len(row["answer"]) <= 405 for row in rows if row["answer"]} == {True}
+
+
+def test_six_edited_lines_make_the_recipe_of_the_readme(tmp_path):
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    edits = text.partition("```diff\n")[2].partition("```")[0].splitlines()
+    old = [line[1:] for line in edits if line.startswith("-")]
+    new = [line[1:] for line in edits if line.startswith("+")]
+    assert len(old) == len(new) == 6
+    file = copy_recipe("ai-ir", tmp_path / "tldr.yaml")
+    lines = file.read_text().splitlines()
+    for before, after in zip(old, new, strict=True):
+        lines[lines.index(before)] = after
+    file.write_text("\n".join(lines))
+    made = load_recipe(file)
+    assert made.source.model_dump(exclude_defaults=True) == {
+        "path": "examples.jsonl.gz",
+        "query": "question",
+        "positive": "answer",
+    }
+    assert (made.encoder.model, made.encoder.normalize) == ("static", True)
+    assert (made.train.base, made.train.loss_args) == ("scratch", {"scale": 20})
