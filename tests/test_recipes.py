@@ -418,12 +418,12 @@ def test_gooaq_is_the_published_recipe():
     fitting = {
         "split.dev_queries": 60,
         "mine.range_max": None,
-        "train.args.per_device_train_batch_size": 32,
-        "train.args.learning_rate": 2e-3,
-        "train.args.num_train_epochs": 6,
+        "train.args.per_device_train_batch_size": 16,
+        "train.args.learning_rate": 1e-3,
+        "train.args.num_train_epochs": 3,
         "train.args.bf16": False,
         "eval.nano_beir": [],
-        "eval.steps": 200,
+        "eval.steps": 100,
     }
     sample = {"path": "samples/gooaq.jsonl", "set": fitting}
     assert load_recipe("gooaq") == Recipe.model_validate(
