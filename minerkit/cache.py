@@ -23,6 +23,8 @@ __all__ = ["EmbeddingCache", "Vectors", "cache_folder"]
 Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 #: Texts a shard: small enough that little is lost when a run dies, large enough for few files.
 SHARD = 8192
+#: Texts after which progress is told: a CPU may need half a minute for them, and minutes for a shard.
+STEP = 1024
 #: A text's 128-bit hash.
 KEYS = {"hi": pl.UInt64, "lo": pl.UInt64}
 
@@ -128,9 +130,12 @@ class EmbeddingCache:
             # Texts of like length share a batch, longest first, so that a lack of memory shows at once.
             missing = missing[np.argsort(-lengths.astype(np.int64), kind="stable")]
             for start in range(0, len(missing), SHARD):
-                part = missing[start : start + SHARD]
-                self._append(wanted[part], encode(texts.gather(part).to_list()))
-                progress(len(part))
+                shard, rows = missing[start : start + SHARD], []
+                for step in range(0, len(shard), STEP):
+                    part = shard[step : step + STEP]
+                    rows.append(encode(texts.gather(part).to_list()))
+                    progress(len(part))
+                self._append(wanted[shard], np.concatenate(rows))
             stored = self._stored() if len(missing) else stored
         blocks = [np.load(file, mmap_mode="r") for file in self._shards("rows")]
         places = wanted.join(stored, on=["hi", "lo"], how="left", maintain_order="left")

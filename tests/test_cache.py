@@ -159,6 +159,16 @@ def test_progress_adds_up_to_the_texts(tmp_path, monkeypatch):
     assert steps == [50, 30, 30, 30, 30, 30]
 
 
+def test_progress_is_told_more_often_than_shards_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "SHARD", 120)
+    monkeypatch.setattr(cache, "STEP", 50)
+    steps: list[int] = []
+    found = EmbeddingCache("one", tmp_path).embed(pl.Series(TEXTS), Counting(), steps.append)
+    assert found.take(0, len(found)).tolist() == expected(TEXTS)
+    assert steps == [0, 50, 50, 20, 50, 30]
+    assert len(list(tmp_path.rglob("*.keys.npy"))) == 2
+
+
 def test_the_cache_lies_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("MINERKIT_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
