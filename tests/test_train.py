@@ -340,7 +340,9 @@ class Command:
         command = [sys.executable, "-c", code, "train", "-r", str(self.file), "--out", str(self.folder)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([*command, "--device", "cpu"], env=environment, text=True, **pipes, **options)
+        return subprocess.Popen(
+            [*command, "--device", "cpu", "--json"], env=environment, text=True, **pipes, **options
+        )
 
     def stop_at(self, file: str, signal_: int) -> tuple[int, str]:
         """Send a signal as soon as a file of the training is there."""
