@@ -56,8 +56,8 @@ def peer(pairs: pl.DataFrame, spec: Recipe, folder: Path) -> pl.DataFrame:
     name = model.model_card_data.base_model or ""
     for side, kind in (("query", "query"), ("corpus", "document")):
         key = hashlib.sha256(repr((name, None, None, texts[side].to_list())).encode()).hexdigest()
-        cache = EmbeddingCache(encoder.fingerprint(kind))
-        vectors = cache.embed(texts[side], lambda part, kind=kind: encoder.encode(part, kind))
+        cache = EmbeddingCache(encoder.fingerprint(kind), encoder.dtype)
+        vectors = cache.embed(texts[side], lambda part, done, kind=kind: encoder.encode(part, kind, done))
         np.save(folder / f"{side}_embeddings_{key}.npy", vectors.take(0, len(vectors)))
     rules = spec.mine.model_dump()
     shared = ("absolute_margin", "relative_margin", "max_score", "min_score", "range_min", "range_max")

@@ -1,30 +1,35 @@
-"""Embeddings on disk: one folder an encoder fingerprint, append-only shards, each text encoded once.
+"""Embeddings on disk: one folder an encoder fingerprint, each text encoded once.
 
-A shard is two files, `<number>.rows.npy` (float32, one row a text) and `<number>.keys.npy` (128-bit text
-hashes as two uint64). The keys are renamed into place last: a shard without keys does not exist.
+Texts are known by 128-bit hashes. What is missing is encoded longest first, in shards; a shard that is on the
+disk is never encoded again.
 """
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
 import polars as pl
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from minerkit.errors import EncoderError
-from minerkit.files import replacing
+from minerkit.batches import pieces
+from minerkit.table import Table, usable
+from minerkit.vectors import Vectors
 
-__all__ = ["EmbeddingCache", "Vectors", "cache_folder"]
+__all__ = ["EmbeddingCache", "cache_folder"]
 
-Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
-#: Texts a shard: small enough that little is lost when a run dies, large enough for few files.
-SHARD = 8192
-#: Texts after which progress is told: a CPU may need half a minute for them, and minutes for a shard.
-STEP = 1024
+Progress = Callable[[int], object]
+Encode = Callable[[Sequence[str], Progress], npt.NDArray[np.float32]]
+#: Texts a shard, and bytes of text: small enough that little is lost when a run dies, large enough for few.
+SHARD, SHARD_BYTES = 8192, 4 << 20
+#: Texts that are hashed at a time.
+HASHED = 1 << 16
+#: Seconds after which a run says that it waits for another.
+PATIENCE = 1.0
 #: A text's 128-bit hash.
 KEYS = {"hi": pl.UInt64, "lo": pl.UInt64}
 
@@ -38,143 +43,90 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MINERKIT_CACHE") or platformdirs.user_cache_dir("minerkit"))
 
 
-class Vectors:
-    """Rows of embeddings that may lie on disk: `len`, `dim`, and `take` for some rows as an array."""
-
-    def __init__(self, blocks: Sequence[npt.NDArray[np.float32]], places: npt.NDArray[np.int64]) -> None:
-        """Point at rows of blocks.
-
-        Args:
-            blocks: float32 arrays of shape (n_i, dim), memory-mapped or not.
-            places: int64 of shape (n, 2): block and row of each vector.
-        """
-        self._blocks, self._places = blocks, places
-        self.dim = blocks[0].shape[1] if blocks else 0
-
-    @classmethod
-    def of(cls, array: npt.NDArray[np.float32]) -> "Vectors":
-        """Wrap an array of shape (n, dim)."""
-        rows = np.arange(len(array))
-        return cls([array], np.stack([np.zeros_like(rows), rows], axis=1))
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def subset(self, rows: npt.NDArray[np.int64]) -> "Vectors":
-        """Give the vectors at some positions, without reading them.
-
-        Args:
-            rows: int64 of shape (m,).
-
-        Returns:
-            m vectors.
-        """
-        return Vectors(self._blocks, self._places[rows])
-
-    def take(self, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Read a run of vectors.
-
-        Args:
-            start: First position.
-            stop: Position after the last.
-
-        Returns:
-            float32 of shape (stop - start, dim).
-        """
-        places = self._places[start:stop]
-        out = np.empty((len(places), self.dim), np.float32)
-        for block in np.unique(places[:, 0]):
-            mine = places[:, 0] == block
-            out[mine] = self._blocks[block][places[mine, 1]]
-        return out
-
-
 class EmbeddingCache:
     """The embeddings of one encoder, by text."""
 
-    def __init__(self, fingerprint: str, root: Path | None = None) -> None:
-        """Open (or start) the cache of an encoder.
+    def __init__(self, fingerprint: str, dtype: str = "float16", root: Path | None = None) -> None:
+        """Name the cache of an encoder; nothing is created.
 
         Args:
-            fingerprint: What identifies the encoder: another fingerprint never shares a row.
+            fingerprint: What identifies the encoder and the dtype: another fingerprint never shares a row.
+            dtype: How values are stored: float16 or float32.
             root: The cache's root folder; default `cache_folder()`.
         """
         self.folder = (root or cache_folder()) / "embeddings" / fingerprint
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._dtype = dtype
 
-    def embed(self, texts: pl.Series, encode: Encode, progress: Callable[[int], object] = id) -> Vectors:
+    def embed(
+        self,
+        texts: pl.Series,
+        encode: Encode,
+        progress: Progress = id,
+        say: Callable[[str], object] = id,
+    ) -> Vectors:
         """Look up the embeddings of texts; encode and store those that are missing.
 
         Args:
             texts: n strings.
-            encode: Gives float32 of shape (m, dim) for m texts.
+            encode: Gives float32 of shape (m, dim) for m texts, and calls its second argument with the number
+                of texts done, each time some are.
             progress: Called with the number of texts done, each time some are.
+            say: Called with a line for the user: that another run is waited for, or that a part is damaged.
 
         Returns:
             n vectors, in the order of the texts.
 
         Raises:
-            EncoderError: The encoder gave embeddings of another shape, or values that are not finite.
+            EncoderError: The encoder gave embeddings of another shape, or values that cannot be stored.
+            CacheError: The disk is full or cannot be used; what is stored is kept.
         """
         wanted = _keys(texts)
-        # Another process may fill the same cache: it waits here, then finds what this one has stored.
-        with FileLock(self.folder / ".lock"):
-            stored = self._stored()
+        with self._alone(say):
+            table = Table(self.folder, self._dtype)
+            if table.damaged:
+                say(f"{self.folder}: damaged in {table.damaged:,} places; the texts there are encoded again")
             distinct = wanted.with_row_index("position").unique(
                 ["hi", "lo"], keep="first", maintain_order=True
             )
-            new = distinct.join(stored, on=["hi", "lo"], how="anti", maintain_order="left")
+            new = distinct.join(_stored(table), on=["hi", "lo"], how="anti", maintain_order="left")
             missing = new["position"].to_numpy()
             progress(len(texts) - len(missing))
-            lengths = texts.gather(missing).str.len_bytes().to_numpy()
-            # Texts of like length share a batch, longest first, so that a lack of memory shows at once.
-            missing = missing[np.argsort(-lengths.astype(np.int64), kind="stable")]
-            for start in range(0, len(missing), SHARD):
-                shard, rows = missing[start : start + SHARD], []
-                for step in range(0, len(shard), STEP):
-                    part = shard[step : step + STEP]
-                    rows.append(encode(texts.gather(part).to_list()))
-                    progress(len(part))
-                self._append(wanted[shard], np.concatenate(rows))
-            stored = self._stored() if len(missing) else stored
-        blocks = [np.load(file, mmap_mode="r") for file in self._shards("rows")]
-        places = wanted.join(stored, on=["hi", "lo"], how="left", maintain_order="left")
-        return Vectors(blocks, places.select("block", "row").to_numpy().astype(np.int64))
+            lengths = texts.str.len_bytes().gather(missing).to_numpy()
+            # Texts of like length are encoded together, longest first: a lack of memory shows at once.
+            order = np.argsort(-lengths.astype(np.int64), kind="stable")
+            for piece in pieces(lengths[order], SHARD, SHARD_BYTES):
+                shard = missing[order[piece]]
+                rows = encode(texts.gather(shard).to_list(), progress)
+                table.append(wanted[shard].to_numpy(), rows)
+        places = wanted.join(_stored(table), on=["hi", "lo"], how="left", maintain_order="left")
+        return Vectors(table.mapped(), places["row"].to_numpy())
 
-    def _shards(self, kind: str) -> list[Path]:
-        keys = sorted(self.folder.glob("*.keys.npy"))
-        return (
-            keys if kind == "keys" else [key.with_name(key.name.replace(".keys.", ".rows.")) for key in keys]
-        )
+    @contextmanager
+    def _alone(self, say: Callable[[str], object]) -> Iterator[None]:
+        """Keep the cache for this process; one that has to wait then finds what the other has stored."""
+        with usable(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock")
+            try:
+                lock.acquire(timeout=PATIENCE)
+            except Timeout:
+                say(f"{self.folder}: another minerkit encodes with the same encoder; waiting for it")
+                lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
-    def _stored(self) -> pl.DataFrame:
-        frames = [
-            pl.DataFrame(np.load(file), schema=KEYS, orient="row").with_columns(
-                block=pl.lit(number, dtype=pl.Int64), row=pl.int_range(pl.len(), dtype=pl.Int64)
-            )
-            for number, file in enumerate(self._shards("keys"))
-        ]
-        return pl.concat([pl.DataFrame(schema={**KEYS, "block": pl.Int64, "row": pl.Int64}), *frames])
 
-    def _append(self, keys: pl.DataFrame, rows: npt.NDArray[np.float32]) -> None:
-        before = self._shards("rows")
-        dim = np.load(before[0], mmap_mode="r").shape[1] if before else rows.shape[-1]
-        if rows.shape != (len(keys), dim):
-            raise EncoderError(
-                f"the encoder gave shape {rows.shape} for {len(keys)} texts; expected {dim} columns"
-            )
-        if not np.isfinite(rows).all():
-            raise EncoderError(
-                "the encoder gave values that are not finite; load it in float32, or try another"
-            )
-        number = f"{len(before):06d}"
-        with replacing(self.folder / f"{number}.rows.npy") as stream:
-            np.save(stream, rows.astype(np.float32))
-        with replacing(self.folder / f"{number}.keys.npy") as stream:
-            np.save(stream, keys.select("hi", "lo").to_numpy())
+def _stored(table: Table) -> pl.DataFrame:
+    return pl.DataFrame(table.keys, schema=KEYS, orient="row").with_columns(row=pl.Series(table.places))
 
 
 def _keys(texts: pl.Series) -> pl.DataFrame:
     """Hash texts to 128 bits (BLAKE2b), as two uint64 columns hi and lo."""
-    raw = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts)
-    return pl.DataFrame(np.frombuffer(raw, dtype=np.uint64).reshape(-1, 2), schema=KEYS, orient="row")
+    found = np.empty((len(texts), 2), np.uint64)
+    for start in range(0, len(texts), HASHED):
+        some = texts.slice(start, HASHED).to_list()
+        raw = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in some)
+        found[start : start + HASHED] = np.frombuffer(raw, np.uint64).reshape(-1, 2)
+    return pl.DataFrame(found, schema=KEYS, orient="row")

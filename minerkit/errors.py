@@ -4,6 +4,7 @@ MinerkitError                exit code 1: the user can mend it
 ├── RecipeError              a recipe that does not validate, or no such recipe
 ├── SourceError              raw input that is missing, unreadable or unusable
 ├── EncoderError             a model that cannot be loaded or does not fit
+├── CacheError               embeddings that cannot be kept on disk
 ├── TrainingError            a model that cannot be trained as the recipe has it
 ├── HubError                 the Hub cannot be reached, or refuses what is pushed
 ├── MissingExtraError        an optional package is not installed
@@ -13,6 +14,7 @@ MinerkitError                exit code 1: the user can mend it
 
 __all__ = [
     "AuditError",
+    "CacheError",
     "EncoderError",
     "HubError",
     "MinerkitError",
@@ -38,6 +40,10 @@ class SourceError(MinerkitError):
 
 class EncoderError(MinerkitError):
     """An encoder cannot be loaded, or gives embeddings that cannot be used."""
+
+
+class CacheError(MinerkitError):
+    """The cache of embeddings cannot be read or written, for lack of space or rights."""
 
 
 class TrainingError(MinerkitError):

@@ -31,6 +31,17 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             raise
     Path(stream.name).chmod(0o644)
     Path(stream.name).replace(path)
+    _settle(path.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Sync a folder, so that a file renamed in it still has its name after a power cut."""
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sha256(path: Path) -> str:

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit import schema
-from minerkit.cache import Vectors
 from minerkit.filters import BACKFILLABLE, filter_false_negatives, thresholds, window
 from minerkit.recipe import Mine
 from minerkit.search import Hits, Pairs, exact_scores, pair_scores, top
+from minerkit.vectors import Vectors
 
 __all__ = ["Collection", "hit_rates", "rankings", "retrieve"]
 

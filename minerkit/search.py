@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.cache import Vectors
 from minerkit.errors import EncoderError
+from minerkit.vectors import Vectors
 
 __all__ = ["Hits", "Pairs", "exact_scores", "pair_scores", "search_device", "top"]
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.artefacts import MARKERS, Run, Stage
-from minerkit.cache import EmbeddingCache, Vectors
+from minerkit.cache import EmbeddingCache
 from minerkit.clean import clean, tables
 from minerkit.encoders import Encoder, Kind, load_encoder
 from minerkit.errors import SourceError
@@ -24,6 +24,7 @@ from minerkit.search import search_device
 from minerkit.sources import fingerprint, read
 from minerkit.splits import assign, linked_texts
 from minerkit.summary import run_stats
+from minerkit.vectors import Vectors
 
 __all__ = ["Work", "finish", "ingest", "search", "select", "write_examples"]
 
@@ -255,8 +256,8 @@ def _enough_documents(recipe: Recipe, splits: pl.DataFrame) -> None:
 
 def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, reporter: Reporter) -> Vectors:
     with reporter.bar("Encoding queries" if kind == "query" else "Encoding documents", len(texts)) as advance:
-        cache = EmbeddingCache(encoder.fingerprint(kind))
-        return cache.embed(texts, lambda part: encoder.encode(part, kind), advance)
+        cache = EmbeddingCache(encoder.fingerprint(kind), encoder.dtype)
+        return cache.embed(texts, lambda part, done: encoder.encode(part, kind, done), advance, reporter.say)
 
 
 def _measured(queries: pl.DataFrame) -> tuple[str, npt.NDArray[np.int64]]:

@@ -18,8 +18,8 @@ def disagreements(run: Run, spec: Recipe, rng: np.random.Generator, count: int) 
     encoder = load_encoder(spec.encoder, queries, queries["text"], "cpu")
 
     def vectors(texts: pl.Series, kind: str) -> np.ndarray:
-        found = EmbeddingCache(encoder.fingerprint(kind)).embed(
-            texts, lambda part: encoder.encode(part, kind)
+        found = EmbeddingCache(encoder.fingerprint(kind), encoder.dtype).embed(
+            texts, lambda part, done: encoder.encode(part, kind, done)
         )
         return found.take(0, len(found)).astype(np.float64)
 

@@ -1,14 +1,16 @@
 import hashlib
+import resource
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minerkit import cache
-from minerkit.cache import EmbeddingCache, Vectors, cache_folder
-from minerkit.errors import EncoderError
+from minerkit.cache import EmbeddingCache, cache_folder
+from minerkit.errors import CacheError, EncoderError
 
 
 def vector(text: str) -> list[float]:
@@ -21,13 +23,15 @@ class Counting:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def __call__(self, texts: list[str]) -> np.ndarray:
+    def __call__(self, texts: list[str], progress=id) -> np.ndarray:
         self.texts += texts
+        progress(len(texts))
         return np.array([vector(text) for text in texts], np.float32).reshape(-1, 4)
 
 
-def embed(folder, texts: list[str], encode=None, fingerprint: str = "one") -> np.ndarray:
-    found = EmbeddingCache(fingerprint, folder).embed(pl.Series(texts, dtype=pl.String), encode or Counting())
+def embed(folder, texts: list[str], encode=None, fingerprint="one", dtype="float32", say=id) -> np.ndarray:
+    cache = EmbeddingCache(fingerprint, dtype, folder)
+    found = cache.embed(pl.Series(texts, dtype=pl.String), encode or Counting(), say=say)
     return found.take(0, len(found))
 
 
@@ -86,22 +90,24 @@ def test_length_is_counted_in_bytes(tmp_path):
 
 def test_no_texts_encode_nothing(tmp_path):
     encode = Counting()
-    assert len(EmbeddingCache("one", tmp_path).embed(pl.Series([], dtype=pl.String), encode)) == 0
+    assert len(EmbeddingCache("one", "float32", tmp_path).embed(pl.Series([], dtype=pl.String), encode)) == 0
     assert encode.texts == []
 
 
-def test_shards_hold_so_many_texts(tmp_path, monkeypatch):
+def test_a_shard_holds_so_many_texts_and_so_many_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "SHARD", 30)
-    assert embed(tmp_path, TEXTS).tolist() == expected(TEXTS)
-    assert len(list(tmp_path.rglob("*.keys.npy"))) == 7
-    assert len(list(tmp_path.rglob("*.rows.npy"))) == 7
+    assert embed(tmp_path / "a", TEXTS).tolist() == expected(TEXTS)
+    assert len(list(tmp_path.glob("a/**/*.shard"))) == 7
+    monkeypatch.setattr(cache, "SHARD_BYTES", 100)
+    assert embed(tmp_path / "b", TEXTS).tolist() == expected(TEXTS)
+    assert len(list(tmp_path.glob("b/**/*.shard"))) > 40
 
 
 def test_what_was_encoded_before_a_crash_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "SHARD", 50)
     encode = Counting()
 
-    def dying(texts: list[str]) -> np.ndarray:
+    def dying(texts: list[str], progress) -> np.ndarray:
         if len(encode.texts) == 150:
             raise KeyboardInterrupt
         return encode(texts)
@@ -113,67 +119,62 @@ def test_what_was_encoded_before_a_crash_is_kept(tmp_path, monkeypatch):
     assert sorted([*encode.texts, *again.texts]) == sorted(TEXTS)
 
 
-def test_a_shard_without_keys_does_not_exist(tmp_path):
-    embed(tmp_path, ["a", "b"])
-    folder = next(tmp_path.rglob("*.keys.npy")).parent
-    np.save(folder / "000001.rows.npy", np.full((9, 3), 7.0, np.float32))
-    encode = Counting()
-    assert embed(tmp_path, ["a", "c", "b"], encode).tolist() == expected(["a", "c", "b"])
-    assert encode.texts == ["c"]
+def test_vectors_are_rows_of_one_table_mapped_from_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "SHARD", 50)
+    found = EmbeddingCache("one", "float16", tmp_path).embed(pl.Series(TEXTS), Counting())
+    assert isinstance(found._table, np.memmap)
+    assert (found.dtype, found._table.shape) == (np.float16, (200, 4))
 
 
-def test_vectors_are_mapped_from_disk(tmp_path):
-    found = EmbeddingCache("one", tmp_path).embed(pl.Series(TEXTS), Counting())
-    assert all(isinstance(block, np.memmap) for block in found._blocks)
+def test_float16_halves_the_table_and_rounds(tmp_path):
+    for dtype, size in (("float16", 2), ("float32", 4)):
+        found = embed(tmp_path, TEXTS, fingerprint=dtype, dtype=dtype)
+        assert found.tolist() == np.array(expected(TEXTS)).astype(dtype).tolist()
+        assert (tmp_path / "embeddings" / dtype / "rows.bin").stat().st_size == 200 * 4 * size
 
 
-def test_vectors_are_stored_as_float32(tmp_path):
-    embed(tmp_path, ["a"], lambda texts: np.array([[0.1, 0.2]], np.float64))
-    assert np.load(next(tmp_path.rglob("*.rows.npy"))).dtype == np.float32
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_refused_and_not_kept(tmp_path, bad):
+def test_values_that_are_not_finite_are_refused_and_not_kept(tmp_path):
     with pytest.raises(EncoderError, match="values that are not finite"):
-        embed(tmp_path, ["a", "b"], lambda texts: np.array([[0.1, 0.2], [0.3, bad]], np.float32))
-    assert list(tmp_path.rglob("*.npy")) == []
+        embed(tmp_path, ["a", "b"], lambda texts, done: np.array([[0.1, 0.2], [0.3, np.nan]], np.float32))
+    assert list(tmp_path.rglob("*.shard")) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (3, 4), (2,), (2, 4, 1)])
 def test_embeddings_of_another_shape_are_refused(tmp_path, shape):
     with pytest.raises(EncoderError, match=r"the encoder gave shape \("):
-        embed(tmp_path, ["a", "b"], lambda texts: np.zeros(shape, np.float32))
+        embed(tmp_path, ["a", "b"], lambda texts, done: np.zeros(shape, np.float32))
 
 
 def test_embeddings_of_another_width_than_before_are_refused(tmp_path):
     embed(tmp_path, ["a"])
     with pytest.raises(EncoderError, match=r"gave shape \(1, 3\) for 1 texts; expected 4 columns"):
-        embed(tmp_path, ["b"], lambda texts: np.zeros((1, 3), np.float32))
+        embed(tmp_path, ["b"], lambda texts, done: np.zeros((1, 3), np.float32))
 
 
 def test_progress_adds_up_to_the_texts(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "SHARD", 30)
     embed(tmp_path, TEXTS[:50])
     steps: list[int] = []
-    EmbeddingCache("one", tmp_path).embed(pl.Series(TEXTS), Counting(), steps.append)
+    EmbeddingCache("one", "float32", tmp_path).embed(pl.Series(TEXTS), Counting(), steps.append)
     assert steps == [50, 30, 30, 30, 30, 30]
 
 
-def test_progress_is_told_more_often_than_shards_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "SHARD", 120)
-    monkeypatch.setattr(cache, "STEP", 50)
+def test_the_encoder_tells_progress_within_a_shard(tmp_path):
+    def halves(texts: list[str], progress) -> np.ndarray:
+        progress(len(texts) // 2)
+        progress(len(texts) - len(texts) // 2)
+        return Counting()(texts)
+
     steps: list[int] = []
-    found = EmbeddingCache("one", tmp_path).embed(pl.Series(TEXTS), Counting(), steps.append)
-    assert found.take(0, len(found)).tolist() == expected(TEXTS)
-    assert steps == [0, 50, 50, 20, 50, 30]
-    assert len(list(tmp_path.rglob("*.keys.npy"))) == 2
+    EmbeddingCache("one", "float32", tmp_path).embed(pl.Series(TEXTS), halves, steps.append)
+    assert steps == [0, 100, 100]
 
 
 def test_the_cache_lies_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("MINERKIT_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
     EmbeddingCache("one").embed(pl.Series(["a"]), Counting())
-    assert (tmp_path / "embeddings" / "one" / "000000.keys.npy").is_file()
+    assert (tmp_path / "embeddings" / "one" / "rows.bin").is_file()
 
 
 def test_the_cache_lies_in_the_user_folder_by_default(monkeypatch):
@@ -181,23 +182,93 @@ def test_the_cache_lies_in_the_user_folder_by_default(monkeypatch):
     assert "minerkit" in cache_folder().name
 
 
-@given(st.data())
-def test_vectors_are_taken_by_position_across_blocks(data):
-    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
-    blocks = [rng.standard_normal((size, 3)).astype(np.float32) for size in (4, 1, 7)]
-    flat = [(block, row) for block in range(3) for row in range(len(blocks[block]))]
-    places = np.array(data.draw(st.lists(st.sampled_from(flat), max_size=15)), np.int64).reshape(-1, 2)
-    vectors = Vectors(blocks, places)
-    whole = [blocks[block][row].tolist() for block, row in places]
-    start, stop = sorted(data.draw(st.tuples(st.integers(0, 16), st.integers(0, 16))))
-    assert (len(vectors), vectors.dim) == (len(places), 3)
-    assert vectors.take(start, stop).tolist() == whole[start:stop]
-    if len(places):
-        rows = np.array(data.draw(st.lists(st.integers(0, len(places) - 1), max_size=5)), np.int64)
-        picked = vectors.subset(rows)
-        assert picked.take(0, len(picked)).tolist() == [whole[row] for row in rows]
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda raw: raw[:-1],
+        lambda raw: raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :],
+    ],
+    ids=["cut", "bit"],
+)
+@pytest.mark.parametrize("place", [0, 2, 3])
+@pytest.mark.parametrize("kind", ["marker", "rows"])
+def test_a_damaged_shard_is_told_and_only_its_texts_are_encoded_again(
+    tmp_path, monkeypatch, kind, place, damage
+):
+    monkeypatch.setattr(cache, "SHARD", 50)
+    texts = [f"{i:03d}" for i in range(200)]
+    embed(tmp_path, texts)
+    marker = sorted(tmp_path.rglob("*.shard"))[place]
+    if kind == "marker":
+        marker.write_bytes(damage(marker.read_bytes()))
+    else:
+        table, size = marker.parent / "rows.bin", 50 * 4 * 4
+        raw = table.read_bytes()
+        part = damage(raw[place * size : (place + 1) * size])
+        # A table can only be cut at its end, and then all of the last rows are gone.
+        rest = raw[(place + 1) * size :] if len(part) == size else b""
+        table.write_bytes(raw[: place * size] + part + rest)
+        place = place if len(part) == size else slice(place, None)
+    lost = np.array(texts).reshape(4, 50)[place].ravel().tolist()
+    encode, said = Counting(), []
+    assert embed(tmp_path, texts, encode, say=said.append).tolist() == expected(texts)
+    assert sorted(encode.texts) == lost
+    assert len(said) == 1
+    assert f"damaged in {len(lost) // 50} place" in said[0]
+    again = Counting()
+    assert embed(tmp_path, texts, again, say=said.append).tolist() == expected(texts)
+    assert (again.texts, len(said)) == ([], 1)
 
 
-def test_an_array_is_wrapped_as_it_is():
-    array = np.arange(6, dtype=np.float32).reshape(3, 2)
-    assert Vectors.of(array).take(0, 3).tolist() == array.tolist()
+@pytest.mark.parametrize("size", [100, 1500, 2048])
+def test_a_full_disk_is_one_line_and_what_was_stored_is_kept(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(cache, "SHARD", 50)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    encode = Counting()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        with pytest.raises(CacheError, match=r"one: the cache cannot be used \(File too large\); free some"):
+            embed(tmp_path, TEXTS, encode)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    stored = size // (50 * 4 * 4) * 50
+    again = Counting()
+    assert embed(tmp_path, TEXTS, again).tolist() == expected(TEXTS)
+    assert sorted(again.texts) == sorted(set(TEXTS) - set(encode.texts[:stored]))
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "embeddings").write_text("a file where the folder should be")
+    with pytest.raises(CacheError, match="set MINERKIT_CACHE to another folder"):
+        embed(tmp_path, ["a"])
+
+
+def test_a_second_process_says_that_it_waits_and_finds_what_the_first_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "PATIENCE", 0.05)
+    waiting, said = threading.Event(), []
+
+    def patient(texts: list[str], progress) -> np.ndarray:
+        assert waiting.wait(30)
+        return Counting()(texts)
+
+    def say(line: str) -> None:
+        said.append(line)
+        waiting.set()
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(embed, tmp_path, TEXTS, patient)
+        while not list(tmp_path.rglob(".lock")):
+            time.sleep(0.01)
+        encode = Counting()
+        second = embed(tmp_path, TEXTS, encode, say=say)
+        assert first.result().tolist() == second.tolist() == expected(TEXTS)
+    assert encode.texts == []
+    assert len(said) == 1
+    assert "another minerkit encodes with the same encoder" in said[0]
+
+
+def test_nothing_is_said_when_all_is_well(tmp_path):
+    said: list[str] = []
+    for _ in range(2):
+        embed(tmp_path, TEXTS, say=said.append)
+    assert said == []

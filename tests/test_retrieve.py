@@ -3,10 +3,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.cache import Vectors
 from minerkit.filters import filter_false_negatives, thresholds
 from minerkit.recipe import Mine
 from minerkit.retrieve import Collection, hit_rates, rankings, retrieve
+from minerkit.vectors import Vectors
 
 NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minerkit import search
-from minerkit.cache import Vectors
 from minerkit.search import Pairs, pair_scores, top
+from minerkit.vectors import Vectors
 
 NONE = Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
 

@@ -9,9 +9,9 @@ import minerkit
 ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
-    {"errors", "variants", "threads", "evaluators"},
+    {"errors", "variants", "threads", "evaluators", "vectors", "batches"},
     {"schema", "files", "recipe", "words", "progress", "sentences"},
-    {"text"},
+    {"text", "table"},
     {"prefixes"},
     {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
     {"answers", "questions", "reissues", "keywords", "tokens", "terminal", "checkpoints"},
@@ -35,6 +35,7 @@ LAYERS = [
 FILE_OWNERS = {
     "sources",
     "cache",
+    "table",
     "artefacts",
     "card",
     "manifest",

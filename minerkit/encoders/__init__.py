@@ -20,6 +20,8 @@ class Encoder(Protocol):
 
     #: What a reader of the manifest must know about the scores, or "".
     note: str
+    #: How the recipe wants the vectors stored: float16 or float32.
+    dtype: str
 
     def fingerprint(self, kind: Kind) -> str:
         """Identify the vectors this encoder gives for queries or documents.
@@ -32,12 +34,13 @@ class Encoder(Protocol):
         """
         ...
 
-    def encode(self, texts: Sequence[str], kind: Kind) -> npt.NDArray[np.float32]:
+    def encode(self, texts: Sequence[str], kind: Kind, progress: Progress = id) -> npt.NDArray[np.float32]:
         """Encode texts.
 
         Args:
             texts: n strings.
             kind: query or document.
+            progress: Called with the number of texts done, each time some are.
 
         Returns:
             float32 of shape (n, dim), of unit length when the recipe says `normalize`.

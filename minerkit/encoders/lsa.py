@@ -1,7 +1,7 @@
 """Latent semantic analysis: TF-IDF over words and parts of words, then a truncated SVD; for small corpora."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ class LsaEncoder:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         self._spec = spec
+        self.dtype: str = spec.dtype
         self._tfidf = TfidfVectorizer(analyzer=_terms, sublinear_tf=True, dtype=np.float32)
         try:
             matrix = self._tfidf.fit_transform(texts.to_list())
@@ -47,19 +48,22 @@ class LsaEncoder:
         digest = hashlib.blake2b(digest_size=16)
         for text in texts:
             digest.update(text.encode() + b"\0")
-        digest.update(f"{VERSION} {dims} {spec.normalize}".encode())
+        digest.update(f"{VERSION} {dims} {spec.normalize} {spec.dtype}".encode())
         self._fingerprint = digest.hexdigest()
 
     def fingerprint(self, kind: str) -> str:
         """Identify the vectors: they depend on every text of the run."""
         return self._fingerprint
 
-    def encode(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], kind: str, progress: Callable[[int], object] = id
+    ) -> npt.NDArray[np.float32]:
         """Encode texts; one without a known word becomes the zero vector."""
         rows = np.asarray(self._svd.transform(self._tfidf.transform(texts)), dtype=np.float32)
         if self._spec.normalize:
             length = np.linalg.norm(rows, axis=1, keepdims=True)
             rows = rows / np.maximum(length, np.finfo(np.float32).tiny)
+        progress(len(texts))
         return rows
 
 

@@ -1,7 +1,7 @@
 """Any sentence-transformers model, by Hub name or folder."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class SentenceTransformerEncoder:
         """
         self.note = note
         self._spec = spec
+        self.dtype: str = spec.dtype
         self._model = _load(spec, device)
         if spec.max_length is not None:
             self._model.max_seq_length = spec.max_length
@@ -46,11 +47,13 @@ class SentenceTransformerEncoder:
             spec.truncate_dim,
             spec.normalize,
             self._prompt(kind),
-            "float32",
+            spec.dtype,
         )
         return hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
 
-    def encode(self, texts: Sequence[str], kind: str) -> npt.NDArray[np.float32]:
+    def encode(
+        self, texts: Sequence[str], kind: str, progress: Callable[[int], object] = id
+    ) -> npt.NDArray[np.float32]:
         """Encode texts with the kind's prompt."""
         method = self._model.encode_query if kind == "query" else self._model.encode_document
         rows = method(
@@ -61,6 +64,7 @@ class SentenceTransformerEncoder:
             convert_to_numpy=True,
             show_progress_bar=False,
         )
+        progress(len(texts))
         return np.asarray(rows, dtype=np.float32)
 
     def _prompt(self, kind: str) -> str:
