@@ -38,7 +38,7 @@ def test_defaults_of_the_other_sections():
     recipe = Recipe.model_validate(LEAST)
     assert recipe.clean == Clean(min_chars=1, near_duplicate=0.9)
     assert recipe.split == Split(dev_queries=0, by="query", seed=12)
-    assert recipe.encoder == Encoder(model="static", normalize=True, dtype="float16", batch_size=64)
+    assert recipe.encoder == Encoder(model="static", normalize=True, dtype="float16")
     assert recipe.format == Format(type="labeled-pair", scores=False)
     assert recipe.mine == mine()
     assert (recipe.rerank, recipe.card, recipe.sample) == (None, None, None)
@@ -138,7 +138,6 @@ def test_rules_that_only_just_fit_are_accepted(rules):
         (Clean, {"near_duplicate": 1.01}),
         (Split, {"dev_queries": -1}),
         (Split, {"by": "moon"}),
-        (Encoder, {"batch_size": 0}),
         (Encoder, {"truncate_dim": 1}),
         (Encoder, {"dtype": "bfloat16"}),
         (Mine, {"negatives": 0}),

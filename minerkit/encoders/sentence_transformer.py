@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit import recipe
+from minerkit.encoders.forward import Forward
+from minerkit.encoders.precision import choose_precision
 from minerkit.errors import EncoderError
 
 __all__ = ["SentenceTransformerEncoder"]
@@ -35,9 +37,11 @@ class SentenceTransformerEncoder:
         if spec.max_length is not None:
             self._model.max_seq_length = spec.max_length
         self._weights = _weights_hash(self._model)
+        self._precision = choose_precision(self._model)
+        self._forward = Forward(self._model, self._precision, _further_devices(self._model))
 
     def fingerprint(self, kind: str) -> str:
-        """Identify the vectors: weights, modules, limits and the kind's prompt."""
+        """Identify the vectors: weights, modules, limits, precision, and the kind's prompt."""
         spec = self._spec
         facts = (
             self._weights,
@@ -47,6 +51,7 @@ class SentenceTransformerEncoder:
             spec.truncate_dim,
             spec.normalize,
             self._prompt(kind),
+            self._precision,
             spec.dtype,
         )
         return hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
@@ -55,17 +60,10 @@ class SentenceTransformerEncoder:
         self, texts: Sequence[str], kind: str, progress: Callable[[int], object] = id
     ) -> npt.NDArray[np.float32]:
         """Encode texts with the kind's prompt."""
-        method = self._model.encode_query if kind == "query" else self._model.encode_document
-        rows = method(
-            list(texts),
-            prompt=self._prompt(kind),
-            batch_size=self._spec.batch_size,
-            normalize_embeddings=self._spec.normalize,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
-        progress(len(texts))
-        return np.asarray(rows, dtype=np.float32)
+        rows = self._forward(texts, self._prompt(kind), kind, progress)[:, : self._spec.truncate_dim]
+        if self._spec.normalize:
+            rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+        return rows
 
     def _prompt(self, kind: str) -> str:
         given = self._spec.query_prompt if kind == "query" else self._spec.document_prompt
@@ -90,13 +88,18 @@ def _load(spec: recipe.Encoder, device: str) -> Any:
         return SentenceTransformer(
             str(folder) if local else spec.model,
             revision=None if local else spec.revision,
-            truncate_dim=spec.truncate_dim,
             device=None if device == "auto" else device,
         )
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         hint = "" if local else "; with no network, name a model folder, or encoder.model=static or lsa"
         raise EncoderError(f"encoder.model={spec.model} cannot be loaded: {first}{hint}") from error
+
+
+def _further_devices(model: Any) -> list[str]:
+    import torch
+
+    return [f"cuda:{i}" for i in range(1, torch.cuda.device_count())] if model.device.type == "cuda" else []
 
 
 def _weights_hash(model: Any) -> str:

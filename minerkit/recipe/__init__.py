@@ -87,8 +87,6 @@ class Encoder(Section):
     dtype: Literal["float16", "float32"] = "float16"
     """How embeddings are stored and searched: float16 halves disk, memory and the time of the search, and
     moves a cosine by about 0.0001; values above 65,504 need float32."""
-    batch_size: int = Field(64, ge=1)
-    """Texts per forward pass."""
 
 
 class Rerank(Section):
