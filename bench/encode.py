@@ -3,8 +3,8 @@
     python bench/encode.py texts.jsonl.gz --column question --model path/to/model --texts 2048 --rounds 5
 
 The peer runs in float32 with batches of 32, as `sentence_transformers.util.mine_hard_negatives` calls it.
-Both get the same distinct texts, in turns; shown are the medians of the rounds, by the clock and by time of the
-CPU, which other work on the machine touches less. The last line is the least cosine between a text's vectors.
+Both get the same distinct texts, in turns; shown are the medians of the rounds, by the clock and by time of
+the CPU, which other work on the machine touches less. The last line is the least cosine of a text's vectors.
 """
 
 import argparse

@@ -251,7 +251,7 @@ def _sections(dump: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def _encoder_key(spec: Encoder) -> dict[str, Any]:
     """Identify the encoder without loading it: a changed folder is another encoder."""
-    return {**spec.model_dump(exclude={"batch_size"}), "files": _folder_hashes(spec.model)}
+    return {**spec.model_dump(), "files": _folder_hashes(spec.model)}
 
 
 def _folder_hashes(model: str) -> list[str]:

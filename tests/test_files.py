@@ -1,4 +1,5 @@
 import hashlib
+import os
 import stat
 
 import pytest
@@ -33,6 +34,22 @@ def test_no_temporary_file_is_left(tmp_path):
     with replacing(tmp_path / "a.txt") as stream:
         stream.write(b"new")
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_the_file_is_synced_then_its_folder(tmp_path, monkeypatch):
+    synced, original = [], os.fsync
+
+    def watched(handle):
+        found = os.fstat(handle)
+        synced.append((stat.S_ISDIR(found.st_mode), found.st_size, (tmp_path / "a.txt").exists()))
+        original(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with replacing(tmp_path / "a.txt") as stream:
+        stream.write(b"new")
+    (first, second) = synced
+    assert first == (False, 3, False)
+    assert (second[0], second[2]) == (True, True)
 
 
 def test_others_may_read_the_file(tmp_path):

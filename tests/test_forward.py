@@ -44,6 +44,22 @@ def test_batches_keep_to_the_budget_with_little_padding(model, seen, texts, monk
     assert sum(sizes) / sum(tokens for _, _, tokens in seen) < 1.05
 
 
+def test_a_batch_is_the_work_of_one_thread(model, texts, monkeypatch):
+    from sentence_transformers import SentenceTransformer
+
+    threads, original = [], SentenceTransformer.forward
+
+    def watched(self, features, **kwargs):
+        threads.append(torch.get_num_threads())
+        return original(self, features, **kwargs)
+
+    monkeypatch.setattr(SentenceTransformer, "forward", watched)
+    monkeypatch.setattr(forward, "CPU_BUDGET", 256)
+    Forward(model, "float32")(texts, "", "query")
+    assert len(threads) > 4
+    assert set(threads) == {1}
+
+
 def test_a_text_longer_than_the_budget_is_a_batch(model, seen, monkeypatch):
     monkeypatch.setattr(forward, "CPU_BUDGET", 16)
     rows = Forward(model, "float32")(["word " * 50, "a", "b"], "", "query")

@@ -97,7 +97,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_a_changed_encoder_misses_the_cache(minilm, tmp_path, what):
-    texts, counts = pl.Series(PASSAGES), []
+    texts, counts, names = pl.Series(PASSAGES), [], set()
     same = {"model": minilm}
     for spec in (same, same, changed(minilm, tmp_path / "model", what)):
         encoder, asked = load(**spec), []
@@ -108,7 +108,9 @@ def test_a_changed_encoder_misses_the_cache(minilm, tmp_path, what):
 
         EmbeddingCache(encoder.fingerprint("query"), encoder.dtype, tmp_path).embed(texts, encode)
         counts.append(len(asked))
+        names.add(encoder.fingerprint("query"))
     assert counts == [len(texts), 0, len(texts)]
+    assert len(names) == 2
 
 
 def test_a_model_in_another_folder_is_the_same(minilm, tmp_path):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -41,8 +43,11 @@ def test_what_lies_behind_the_last_marker_is_overwritten(tmp_path):
 
 
 def test_the_rows_are_on_the_disk_before_the_marker_is(tmp_path, monkeypatch):
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_size))
+
     def dying(path):
-        assert (tmp_path / "rows.bin").stat().st_size == 2 * 3 * 4
+        assert synced == [2 * 3 * 4]
         raise KeyboardInterrupt
 
     monkeypatch.setattr("minerkit.table.replacing", dying)
