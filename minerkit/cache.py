@@ -24,8 +24,9 @@ __all__ = ["EmbeddingCache", "cache_folder"]
 
 Progress = Callable[[int], object]
 Encode = Callable[[Sequence[str], Progress], npt.NDArray[np.float32]]
-#: Texts a shard, and bytes of text: small enough that little is lost when a run dies, large enough for few.
-SHARD, SHARD_BYTES = 8192, 4 << 20
+#: The most texts of a shard, the least and the most bytes of text, and the share of all there is to encode:
+#: little is lost when a run dies, and there are few shards.
+SHARD, LEAST_BYTES, MOST_BYTES, SHARE = 8192, 128 << 10, 4 << 20, 64
 #: Texts that are hashed at a time.
 HASHED = 1 << 16
 #: Seconds after which a run says that it waits for another.
@@ -91,10 +92,14 @@ class EmbeddingCache:
             new = distinct.join(_stored(table), on=["hi", "lo"], how="anti", maintain_order="left")
             missing = new["position"].to_numpy()
             progress(len(texts) - len(missing))
-            lengths = texts.str.len_bytes().gather(missing).to_numpy()
+            sizes = texts.str.len_bytes().to_numpy()
+            lengths = sizes[missing]
             # Texts of like length are encoded together, longest first: a lack of memory shows at once.
             order = np.argsort(-lengths.astype(np.int64), kind="stable")
-            for piece in pieces(lengths[order], SHARD, SHARD_BYTES):
+            # By what there is, not by what is missing: a run that goes on cuts the same shards, and so feeds
+            # the encoder the same batches.
+            size = min(MOST_BYTES, max(LEAST_BYTES, int(sizes.sum(dtype=np.int64)) // SHARE))
+            for piece in pieces(lengths[order], SHARD, size):
                 shard = missing[order[piece]]
                 rows = encode(texts.gather(shard).to_list(), progress)
                 table.append(wanted[shard].to_numpy(), rows)

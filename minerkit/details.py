@@ -19,7 +19,8 @@ def run_details(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     """Describe a run's texts, splits and rules.
 
     Args:
-        frames: The artefacts by name, and `accounts` (query_id, found, wanted, dropped).
+        frames: queries, corpus, qrels, pairs, negatives; `positives`, the rows of the candidates that are
+            such; `accounts` (query_id, found, wanted, dropped) and `verdicts`.
 
     Returns:
         A JSON-ready mapping: texts, per_query, overlap, rules and subsets.
@@ -33,7 +34,7 @@ def run_details(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         },
         "per_query": {split: _per_query(frames, _ids(split_of, split)) for split in splits},
         "overlap": _overlap(frames, split_of),
-        "rules": {split: _rules(frames, _ids(split_of, split)) for split in splits},
+        "rules": {split: _rules(frames, split) for split in splits},
         "subsets": {
             name: dataset_stats(frames[name], None) for name in ("pairs", "queries", "corpus", "qrels")
         },
@@ -44,13 +45,13 @@ def score_quantiles(frames: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, f
     """Give the quantiles of the encoder's scores.
 
     Args:
-        frames: The artefacts `candidates` and `negatives`.
+        frames: `positives`, the rows of the candidates that are such, and the artefact negatives.
 
     Returns:
         Quantiles of positives and of negatives, and of the gap: a query's lowest positive minus its hardest
         negative.
     """
-    positives = frames["candidates"].filter(pl.col("relevance") > 0)
+    positives = frames["positives"]
     negatives = frames["negatives"]
     lowest = positives.group_by("query_id").agg(lowest=exact(pl.col("score").min()))
     hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
@@ -68,7 +69,7 @@ def _per_query(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[st
     kept = ids.join(frames["accounts"].filter(~pl.col("dropped")), on="query_id", how="semi")
     found = {}
     for name, rows in (
-        ("positives", frames["candidates"].filter(pl.col("relevance") > 0)),
+        ("positives", frames["positives"]),
         ("negatives", frames["negatives"]),
     ):
         counts = rows.group_by("query_id").agg(pl.len().alias("value"))
@@ -82,7 +83,7 @@ def _overlap(frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame) -> dict
     queries = frames["queries"].select("split", "text")
     used = pl.concat(
         [
-            frames["candidates"].filter(pl.col("relevance") > 0).select("query_id", "doc_id"),
+            frames["positives"].select("query_id", "doc_id"),
             frames["negatives"].select("query_id", "doc_id"),
         ]
     )
@@ -103,13 +104,14 @@ def _overlap(frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame) -> dict
     }
 
 
-def _rules(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[str, Any]:
+def _rules(frames: Mapping[str, pl.DataFrame], split: str) -> dict[str, Any]:
     """Count what the rules left of the candidates, and what was drawn from them."""
-    judged = frames["judged"].join(ids, on="query_id", how="semi")
-    refused = judged.drop_nulls("reason").group_by("reason").len("documents")
+    counts = frames["verdicts"].filter(pl.col("split") == split)
+    documents = pl.col("documents").sum()
+    refused = counts.drop_nulls("reason").group_by("reason").agg(documents)
     return {
-        "candidates": len(judged),
+        "candidates": int(counts["documents"].sum()),
         "refused": dict(refused.sort("documents", "reason", descending=[True, False]).rows()),
-        "eligible": int(judged["reason"].null_count()),
-        "chosen": frames["negatives"].join(ids, on="query_id", how="semi").height,
+        "eligible": int(counts.filter(pl.col("reason").is_null())["documents"].sum()),
+        "chosen": int(counts.filter("taken")["documents"].sum()),
     }

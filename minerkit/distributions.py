@@ -8,7 +8,7 @@ import polars as pl
 
 from minerkit.filters import DECIMALS, exact
 
-__all__ = ["histograms", "yields"]
+__all__ = ["histograms", "verdicts", "yields"]
 
 #: The least number of bars a histogram has.
 BARS = 30
@@ -24,15 +24,14 @@ def histograms(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     """Count how scores, gaps, lengths, ranks and positives spread.
 
     Args:
-        frames: The artefacts by name.
+        frames: queries, corpus, qrels, negatives, and `positives`, the rows of the candidates that are such.
 
     Returns:
         A JSON-ready mapping. Histograms have `from` (the lower edge of the first bar), `step` and one list of
         counts a series; a length above the last edge counts in `beyond`. The gap of a query is the smallest
         score of its positives minus the score of its hardest negative.
     """
-    positives = frames["candidates"].filter(pl.col("relevance") > 0)
-    negatives = frames["negatives"]
+    positives, negatives = frames["positives"], frames["negatives"]
     hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
     gaps = (
         positives.group_by("query_id").agg(reference=exact(pl.col("score").min())).join(hardest, "query_id")
@@ -58,11 +57,33 @@ def histograms(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     }
 
 
+def verdicts(judged: pl.DataFrame, negatives: pl.DataFrame, split: str) -> pl.DataFrame:
+    """Count what became of the judged candidates of a split, or of a part of it.
+
+    Args:
+        judged: The judged artefact.
+        negatives: The negatives artefact, drawn from it.
+        split: train or dev.
+
+    Returns:
+        split, reason (null: eligible), taken (became a negative), documents.
+    """
+    chosen = negatives.select("query_id", "doc_id", taken=True)
+    return (
+        judged.select("query_id", "doc_id", "reason")
+        .join(chosen, on=["query_id", "doc_id"], how="left")
+        .group_by("reason", pl.col("taken").fill_null(False))
+        .agg(pl.len().cast(pl.Int64).alias("documents"))
+        .sort("reason", "taken")
+        .select(pl.lit(split).alias("split"), "reason", "taken", "documents")
+    )
+
+
 def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Follow a run from raw rows to training rows.
 
     Args:
-        frames: The artefacts by name, and `accounts`.
+        frames: queries, corpus, qrels, negatives, rejected, `positives`, `accounts`, and `verdicts`.
         facts: What the stage ingest noted.
 
     Returns:
@@ -74,13 +95,10 @@ def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict
     rejected = (
         frames["rejected"].group_by("stage", "reason").len("rows").sort("rows", "reason", descending=True)
     )
-    chosen = frames["negatives"].select("query_id", "doc_id", taken=True)
     judged = (
-        frames["judged"]
-        .select("query_id", "doc_id", "reason")
-        .join(chosen, on=["query_id", "doc_id"], how="left")
-        .group_by("reason", pl.col("taken").fill_null(False))
-        .len("documents")
+        frames["verdicts"]
+        .group_by("reason", "taken")
+        .agg(pl.col("documents").sum())
         .sort("documents", "reason", descending=True)
     )
     eligible = pl.col("reason").is_null()
@@ -109,16 +127,13 @@ def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict
         "queries": len(frames["queries"]),
         "kept_queries": dict(kept["split"].value_counts().sort("split", descending=True).rows()),
         "dropped_queries": len(dropped),
-        "candidates": len(frames["judged"]),
+        "candidates": int(judged["documents"].sum()),
         "mined": documents(eligible & pl.col("taken")),
         "backfilled": documents(~eligible & pl.col("taken")),
         "unused": documents(eligible & ~pl.col("taken")),
         "refused": dict(judged.filter(~eligible & ~pl.col("taken")).select("reason", "documents").rows()),
-        "positives": len(
-            frames["candidates"].filter(pl.col("relevance") > 0).join(kept, "query_id", how="semi")
-        ),
+        "positives": len(frames["positives"].join(kept, "query_id", how="semi")),
         "negatives": len(frames["negatives"]),
-        "rows": len(frames["train"]) + len(frames["dev"]),
     }
 
 

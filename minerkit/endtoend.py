@@ -25,6 +25,7 @@ def run(
     private: bool = False,
     device: str = "auto",
     reporter: Reporter | None = None,
+    memory_gb: float | None = None,
 ) -> dict[str, Any]:
     """Take a recipe from its raw corpus to a trained model, its scores, its report, and the Hub.
 
@@ -39,6 +40,7 @@ def run(
         private: Create private repositories.
         device: auto, cpu, cuda or mps.
         reporter: Where progress goes.
+        memory_gb: Gigabytes that mining may use; None: half of what is free.
 
     Returns:
         What `minerkit.closing.closing_account` gives.
@@ -49,7 +51,8 @@ def run(
     reporter = reporter or Reporter(quiet=True)
     if push is not None:
         hub.check_access([("dataset", push), ("model", model_repo or push)], private, reporter)
-    pipeline.train(recipe, out, device, reporter)  # ingest, mine, stats and the data set's card before it
+    # Ingest, mining, statistics and the data set's card come before it.
+    pipeline.train(recipe, out, device, reporter, memory_gb=memory_gb)
     if recipe.split.dev_queries:
         pipeline.evaluate_run(out, device=device, reporter=reporter, again=False)
     _report(load(out), reporter)

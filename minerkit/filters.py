@@ -51,38 +51,44 @@ def thresholds(positive: Score, rules: Mine) -> dict[str, Score]:
     return {name: highest.round(9) for name, highest in found.items()}
 
 
-def window(rules: Mine, most_positives: int) -> int | None:
+def window(rules: Mine, positives: pl.DataFrame) -> int | None:
     """Give the places of the full ranking that `range_max` looks at.
 
     Args:
         rules: The recipe's `mine` section.
-        most_positives: The largest number of positives of any query.
+        positives: query_id of every positive of a split.
 
     Returns:
-        range_max plus room for the positives, which hold places too; None without a range. This is how
-        `sentence_transformers.util.mine_hard_negatives` counts, and it leaves every query range_max places
-        or a few more.
+        range_max plus room for the positives of any query, which hold places too; None without a range. This
+        is how `sentence_transformers.util.mine_hard_negatives` counts, and it leaves every query range_max
+        places or a few more.
     """
-    return None if rules.range_max is None else rules.range_max + most_positives
+    if rules.range_max is None:
+        return None
+    return rules.range_max + int(positives.group_by("query_id").len()["len"].to_numpy().max(initial=0))
 
 
-def filter_false_negatives(candidates: pl.DataFrame, excluded: pl.DataFrame, rules: Mine) -> pl.DataFrame:
+def filter_false_negatives(
+    candidates: pl.DataFrame, excluded: pl.DataFrame, rules: Mine, places: int | None = None
+) -> pl.DataFrame:
     """Say of every unjudged candidate whether it may be a negative, and if not, why.
 
     Args:
-        candidates: The candidates artefact of one split, positives (relevance above 0) among them.
+        candidates: Candidates of one split in the order of the artefact (by query, best first, positives
+            before others of the same score), positives (relevance above 0) among them.
         excluded: query_id, doc_id, reason: pairs that are never negatives.
         rules: The recipe's `mine` section.
+        places: What `window` gives, where these are a part of a split's candidates.
 
     Returns:
-        The unjudged rows with pos_score and reason, best first within a query; reason is null for eligible
-        candidates. The first reason that holds is given: an exclusion, a margin, max_score, min_score,
-        rank_range; for documents judged irrelevant (source `judged`), an exclusion only.
+        The unjudged rows with pos_score and reason; reason is null for eligible candidates. The first reason
+        that holds is given: an exclusion, a margin, max_score, min_score, rank_range; for documents judged
+        irrelevant (source `judged`), an exclusion only.
     """
     positive = pl.col("relevance") > 0
-    per_query = candidates.filter(positive).group_by("query_id")
-    reference = per_query.agg(pl.col("score").min().alias("pos_score"), pl.len().alias("count"))
-    places = window(rules, int(reference["count"].to_numpy().max(initial=0)))
+    known = candidates.filter(positive)
+    places = places or window(rules, known)
+    reference = known.group_by("query_id").agg(pl.col("score").min().alias("pos_score"))
     score, pos = exact(pl.col("score")), exact(pl.col("pos_score"))
     reason = pl.col("reason")
     for name, highest in thresholds(pos, rules).items():
@@ -91,17 +97,16 @@ def filter_false_negatives(candidates: pl.DataFrame, excluded: pl.DataFrame, rul
         reason = pl.coalesce(reason, pl.when(score < rules.min_score).then(pl.lit("min_score")))
     if places is not None:
         # A candidate without a rank was found below every ranked one.
+        candidates = candidates.with_columns(above=positive.cast(pl.Int32).cum_sum().over("query_id"))
         outside = (pl.col("rank") + pl.col("above") > places).fill_null(True)
         reason = pl.coalesce(reason, pl.when(outside).then(pl.lit("rank_range")))
     # What people have judged irrelevant needs no rule to guess it; exclusions by text still hold.
-    known = pl.col("source") == "judged" if "source" in candidates.columns else pl.lit(False)
-    reason = pl.when(known.fill_null(False)).then(pl.col("reason")).otherwise(reason)
-    ordered = candidates.sort(
-        ["query_id", "score", "relevance", "doc_id"], descending=[False, True, True, False]
-    ).with_columns(above=positive.cast(pl.Int32).cum_sum().over("query_id"))
+    if "source" in candidates.columns:
+        told = (pl.col("source") == "judged").fill_null(False)
+        reason = pl.when(told).then(pl.col("reason")).otherwise(reason)
     return (
-        ordered.filter(pl.col("relevance") == 0)
-        .join(reference.select("query_id", "pos_score"), on="query_id", maintain_order="left")
+        candidates.filter(pl.col("relevance") == 0)
+        .join(reference, on="query_id", maintain_order="left")
         .join(
             excluded.select("query_id", "doc_id", "reason"),
             on=["query_id", "doc_id"],

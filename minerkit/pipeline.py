@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from minerkit import schema, stages
+from minerkit import schema, searching, stages
 from minerkit import train as training
 from minerkit.arguments import check_training, training_device
-from minerkit.artefacts import MARKERS, Run, Stage, load, locked
+from minerkit.artefacts import MARKERS, Run, load, locked
 from minerkit.audit import Breach, audit
 from minerkit.base import check_base
 from minerkit.card import hand_written, write_card
@@ -16,21 +16,23 @@ from minerkit.comparison import compare
 from minerkit.files import replacing, sha256
 from minerkit.intake import intake
 from minerkit.manifest import write_manifest
+from minerkit.memory import budget
 from minerkit.progress import Reporter
 from minerkit.recipe import Encoder, Recipe
 from minerkit.recipes import load_recipe
 from minerkit.sources import fingerprint
-from minerkit.stages import Work
+from minerkit.staging import Stage, clear, staged
+from minerkit.work import Work
 
 __all__ = ["audit_run", "evaluate_run", "ingest", "ingest_account", "mine", "train"]
 
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "ingest": (3, stages.ingest),  # -> queries, corpus, qrels, pairs
-    "search": (3, stages.search),  # -> candidates
-    "select": (2, stages.select),  # -> judged, negatives
-    "format": (1, stages.write_examples),  # -> train, dev
-    "finish": (5, stages.finish),  # -> rejected, stats.json, recipe.yaml
+    "search": (4, searching.search),  # -> candidates
+    "select": (3, stages.select),  # -> judged, negatives
+    "format": (2, stages.write_examples),  # -> train, dev
+    "finish": (6, stages.finish),  # -> rejected, stats.json, recipe.yaml
 }
 #: Raised when training starts to write something else for the same recipe.
 TRAIN_VERSION = 1
@@ -53,7 +55,7 @@ def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
         MinerkitError: Something the user can mend; what was in the run before is kept.
     """
     with locked(out) as run:
-        _do("ingest", Work(recipe, run, "cpu", reporter or Reporter(quiet=True)))
+        _do("ingest", Work(recipe, run, "cpu", 0, reporter or Reporter(quiet=True)))
     return run
 
 
@@ -73,7 +75,13 @@ def ingest_account(run: Run, recipe: Recipe) -> dict[str, Any]:
     return intake(frames, (run.marker("ingest") or {})["facts"], recipe.split.seed)
 
 
-def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | None = None) -> Run:
+def mine(
+    recipe: Recipe,
+    out: Path,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+    memory_gb: float | None = None,
+) -> Run:
     """Take a recipe from its raw corpus to train.parquet and dev.parquet.
 
     Stages that are done, with the same recipe and the same input, are not done again.
@@ -83,6 +91,7 @@ def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | N
         out: The run folder.
         device: auto, cpu, cuda or mps.
         reporter: Where progress goes.
+        memory_gb: Gigabytes that mining may use; None: half of what is free.
 
     Returns:
         The run.
@@ -92,12 +101,17 @@ def mine(recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | N
     """
     hand_written(recipe)  # a missing file is found now, not after hours
     with locked(out) as run:
-        _mine(Work(recipe, run, device, reporter or Reporter(quiet=True)))
+        _mine(Work(recipe, run, device, budget(memory_gb), reporter or Reporter(quiet=True)))
     return run
 
 
 def train(
-    recipe: Recipe, out: Path, device: str = "auto", reporter: Reporter | None = None, resume: bool = True
+    recipe: Recipe,
+    out: Path,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+    resume: bool = True,
+    memory_gb: float | None = None,
 ) -> Run:
     """Take a recipe from its raw corpus to a trained model.
 
@@ -110,6 +124,7 @@ def train(
         device: auto, cpu, cuda or mps.
         reporter: Where progress goes.
         resume: Whether to use what is there of the same training: its model, or its last checkpoint.
+        memory_gb: Gigabytes that mining may use; None: half of what is free.
 
     Returns:
         The run, with `model` and `training.json`.
@@ -121,13 +136,13 @@ def train(
     check_training(recipe, training_device(device))
     check_base(recipe)
     with locked(out) as run:
-        work = Work(recipe, run, device, reporter or Reporter(quiet=True))
+        work = Work(recipe, run, device, budget(memory_gb), reporter or Reporter(quiet=True))
         _mine(work)
         key = _training_key(recipe, run)
         if resume and run.done("train", key):
             work.reporter.say("train: done before, nothing to do")
         else:
-            with run.stage("train", key) as stage:
+            with staged(run, "train", key) as stage:
                 training.train(work, stage, key, resume)
             write_manifest(run, recipe, trained=True)
         training.clean_up(run)
@@ -210,8 +225,9 @@ def _do(name: str, work: Work) -> None:
     key = {"version": version, **_key(name, work.recipe, work.run)}
     if work.run.done(name, key):
         work.reporter.say(f"{name}: done before, nothing to do")
+        clear(work.run, name)  # a run may have died just before that
         return
-    with work.run.stage(name, key) as stage:
+    with staged(work.run, name, key) as stage:
         step(work, stage)
 
 
@@ -225,7 +241,8 @@ def _key(name: str, recipe: Recipe, run: Run) -> dict[str, Any]:
     if name == "search":
         rules = {key: value for key, value in dump["mine"].items() if key != "seed"}
         scope = {"group": recipe.excludes_group, "shared": recipe.split.shared_documents}
-        return {"encoder": _encoder_key(recipe.encoder), "mine": rules, **scope, **after}
+        how = {"encoder": _encoder_key(recipe.encoder), "search": dump["search"], "mine": rules}
+        return {**how, **scope, **after}
     if name == "select":
         return {**_sections(dump, "mine"), **after}
     if name == "format":

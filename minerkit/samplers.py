@@ -29,7 +29,7 @@ def pool_sizes(positives: IntArray, rules: Mine) -> IntArray:
 
 
 def sample_negatives(
-    judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine
+    judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine, before: int = 0
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Choose negatives.
 
@@ -37,6 +37,7 @@ def sample_negatives(
         judged: The judged artefact, best first within each query.
         positives: query_id, positives: how many positives each query has, in the order of the queries.
         rules: The recipe's `mine` section.
+        before: Positives of the queries before these that were kept, where these are a part of a split.
 
     Returns:
         The negatives artefact, hardest first within each query; and an account of every query: query_id,
@@ -56,7 +57,7 @@ def sample_negatives(
     short = pl.col("found") < pl.col("wanted")
     accounts = accounts.with_columns(dropped=short & pl.lit(rules.shortfall != "keep"))
     kept = accounts.filter(~pl.col("dropped"))
-    exact = kept.select("query_id", wanted=pl.Series(_exactly(kept["positives"].to_numpy(), rules)))
+    exact = kept.select("query_id", wanted=pl.Series(_exactly(kept["positives"].to_numpy(), rules, before)))
     chosen = _first(chosen.drop("wanted").join(exact, on="query_id", maintain_order="left"))
     chosen = chosen.sort(["query_id", "score", "doc_id"], descending=[False, True, False])
     # Queries that are kept want what the exact ratio gives them.
@@ -75,12 +76,13 @@ def _at_most(positives: IntArray, rules: Mine) -> IntArray:
     return np.ceil(np.round(positives * _per_positive(rules), 6)).astype(np.int64)
 
 
-def _exactly(positives: IntArray, rules: Mine) -> IntArray:
+def _exactly(positives: IntArray, rules: Mine, before: int) -> IntArray:
     """Make the ratio exact: what is not whole in one query's share of negatives goes to the next query."""
     if rules.positive_ratio is None:
         return _at_most(positives, rules)
-    totals = np.floor(np.round(np.cumsum(positives) * _per_positive(rules), 6) + 0.5)
-    return np.asarray(np.diff(totals.astype(np.int64), prepend=0), dtype=np.int64)
+    reached = np.concatenate([[before], before + np.cumsum(positives)])
+    totals = np.floor(np.round(reached * _per_positive(rules), 6) + 0.5)
+    return np.asarray(np.diff(totals.astype(np.int64)), dtype=np.int64)
 
 
 def _per_positive(rules: Mine) -> float:

@@ -15,11 +15,17 @@ from minerkit.stats import dataset_stats
 __all__ = ["render", "run_stats"]
 
 
-def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def run_stats(
+    frames: Mapping[str, pl.DataFrame],
+    rows: Mapping[str, pl.LazyFrame],
+    facts: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
     """Count a run.
 
     Args:
-        frames: The artefacts by name, and `accounts` (query_id, found, wanted, dropped).
+        frames: The artefacts queries, corpus, qrels, pairs, negatives and rejected; `positives`, the rows of
+            the candidates that are such; `accounts` (query_id, found, wanted, dropped) and `verdicts`.
+        rows: The training rows of each split.
         facts: What the stages ingest and search noted.
 
     Returns:
@@ -33,6 +39,7 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
         .len("rows")
         .sort("stage", "rows", descending=[False, True])
     )
+    written = {split: dataset_stats(found, None) for split, found in rows.items()}
     return {
         "input": {"rows": facts["ingest"]["rows"], "entries": facts["ingest"]["entries"]},
         "rejected": rejected.rows(named=True),
@@ -43,35 +50,37 @@ def run_stats(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Mapping[st
         "search": facts["search"]["search"],
         "encoder_note": facts["search"]["note"],
         "splits": {
-            split: _split(split, {name: _of(frame, split_of, split) for name, frame in frames.items()})
+            split: _split({name: _of(frame, split_of, split) for name, frame in frames.items()})
+            | {"rows": written[split]["size"]}
             for split in queries["split"].unique().sort(descending=True)
         },
         "scores": score_quantiles(frames),
-        "yield": yields(frames, facts["ingest"]),
+        "yield": yields(frames, facts["ingest"]) | {"rows": sum(found["size"] for found in written.values())},
         "histograms": histograms(frames),
-        "train": dataset_stats(frames["train"], None),
-        "dev": dataset_stats(frames["dev"], None),
+        **written,
         **run_details(frames),
     }
 
 
 def _of(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame:
+    if "split" in frame.columns:
+        return frame.filter(pl.col("split") == split)
     if "query_id" not in frame.columns:
         return frame
     return frame.join(split_of.filter(pl.col("split") == split).select("query_id"), on="query_id", how="semi")
 
 
-def _split(split: str, frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+def _split(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     accounts, negatives = frames["accounts"], frames["negatives"]
     kept = accounts.filter(~pl.col("dropped"))
-    positives = frames["candidates"].filter(pl.col("relevance") > 0).join(kept, on="query_id", how="semi")
+    positives = frames["positives"].join(kept, on="query_id", how="semi")
     fills = dict(negatives["fill"].value_counts().rows())
     skipped = (
-        frames["judged"]
+        frames["verdicts"]
         .drop_nulls("reason")
         .group_by("reason")
-        .len("documents")
-        .sort("documents", descending=True)
+        .agg(pl.col("documents").sum())
+        .sort("documents", "reason", descending=[True, False])
     )
     wanted = int(accounts["wanted"].sum())
     return {
@@ -87,7 +96,6 @@ def _split(split: str, frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         "negatives": len(negatives),
         "positive_share": len(positives) / max(1, len(positives) + len(negatives)),
         "skipped": dict(skipped.rows()),
-        "rows": len(frames[split]),
     }
 
 

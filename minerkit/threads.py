@@ -1,12 +1,13 @@
-"""Work on all cores, for functions whose time goes to numpy and polars, which let go of Python's lock."""
+"""Work on all cores, for functions whose time goes to numpy, polars and torch, which drop Python's lock."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import polars as pl
 
-__all__ = ["in_threads"]
+__all__ = ["ahead", "in_threads", "shares", "torch_map"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,5 +23,72 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
     Returns:
         What it returns, in the order of the items.
     """
-    with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-        return list(pool.map(function, items))
+    return list(ahead(function, items))
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Apply a function to items while its results are used: as many threads as polars has work ahead.
+
+    Args:
+        function: May be called from several threads at once.
+        items: What it is called with.
+
+    Yields:
+        What it returns, in the order of the items.
+    """
+    threads = pl.thread_pool_size()
+    with ThreadPoolExecutor(threads) as pool:
+        yield from _ahead(pool, threads, function, items)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, threads: int, function: Callable[[Item], Result], items: Iterable[Item]
+) -> Iterator[Result]:
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def torch_map(
+    function: Callable[[Item], Result], items: Iterable[Item], device: str = "cpu"
+) -> Iterator[Result]:
+    """Apply a torch function to items: on a CPU in a thread a core, each of which works alone.
+
+    Threads that each have a piece of work of their own need not wait for each other within it. What is called
+    from within such a thread, or works on a GPU, goes on in the same thread.
+
+    Args:
+        function: May be called from several threads at once.
+        items: What it is called with.
+        device: A torch device.
+
+    Yields:
+        What it returns, in the order of the items; a few of them are worked on ahead.
+    """
+    import torch
+
+    threads = torch.get_num_threads() if device == "cpu" else 1
+    if threads == 1:
+        yield from map(function, items)
+        return
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield from _ahead(pool, threads, function, items)
+    finally:
+        torch.set_num_threads(threads)  # in part, it holds for the whole process
+
+
+def shares(items: list[Item]) -> list[list[Item]]:
+    """Deal items out to the threads of `torch_map`, in runs of about the same length."""
+    import torch
+
+    size = max(1, -(-len(items) // torch.get_num_threads()))
+    return [items[at : at + size] for at in range(0, len(items), size)]

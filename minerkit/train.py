@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from minerkit.arguments import training_arguments, training_device, training_seed
-from minerkit.artefacts import MARKERS, Run, Stage
+from minerkit.artefacts import MARKERS, Run
 from minerkit.base import load_base
 from minerkit.checkpoints import forget, open_checkpoints, seconds_before, step_of
 from minerkit.errors import TrainingError
@@ -23,7 +23,8 @@ from minerkit.manifest import versions
 from minerkit.model_card import save_with_card
 from minerkit.progress import Reporter
 from minerkit.recipe import LOSSES, Recipe
-from minerkit.stages import Work
+from minerkit.staging import Stage
+from minerkit.work import Work
 
 __all__ = ["clean_up", "set_aside", "train"]
 

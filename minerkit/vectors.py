@@ -1,13 +1,14 @@
 """Rows of embeddings that may lie on disk, larger than memory."""
 
 import mmap
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["Vectors"]
 
-IntArray = npt.NDArray[np.int64]
+IntArray = npt.NDArray[np.integer[Any]]
 
 
 class Vectors:
@@ -18,9 +19,10 @@ class Vectors:
 
         Args:
             table: float16 or float32 of shape (m, dim), memory-mapped or not.
-            rows: int64 of shape (n,): the row of each vector.
+            rows: Integers of shape (n,): the row of each vector.
         """
-        self._table, self.rows = table, rows
+        self._mapped, self.rows = table, rows
+        self._table = np.asarray(table)
 
     @classmethod
     def of(cls, array: npt.NDArray[np.floating]) -> "Vectors":
@@ -38,29 +40,29 @@ class Vectors:
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """How the vectors are stored: float16 or float32."""
-        return self._table.dtype
+        return np.dtype(self._table.dtype)
 
     def subset(self, positions: IntArray) -> "Vectors":
         """Give the vectors at some positions, without reading them.
 
         Args:
-            positions: int64 of shape (m,).
+            positions: Integers of shape (m,).
 
         Returns:
             m vectors.
         """
-        return Vectors(self._table, self.rows[positions])
+        return Vectors(self._mapped, self.rows[positions])
 
     def gather(self, positions: IntArray) -> npt.NDArray[np.floating]:
         """Read the vectors at some positions, as they are stored.
 
         Args:
-            positions: int64 of shape (m,).
+            positions: Integers of shape (m,).
 
         Returns:
             float16 or float32 of shape (m, dim).
         """
-        return np.asarray(self._table)[self.rows[positions]]
+        return np.take(self._table, self.rows[positions], axis=0)
 
     def take(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Read a run of vectors.
@@ -72,10 +74,10 @@ class Vectors:
         Returns:
             float32 of shape (stop - start, dim).
         """
-        return np.asarray(self._table)[self.rows[start:stop]].astype(np.float32)
+        return np.take(self._table, self.rows[start:stop], axis=0).astype(np.float32)
 
     def release(self) -> None:
-        """Let the system take back the memory of mapped rows; they are read from disk again when needed."""
-        mapped = getattr(self._table, "_mmap", None)
+        """Let the system take back the memory of mapped rows, until they are asked for again."""
+        mapped = getattr(self._mapped, "_mmap", None)
         if mapped is not None:
             mapped.madvise(mmap.MADV_DONTNEED)

@@ -98,7 +98,7 @@ def test_a_shard_holds_so_many_texts_and_so_many_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "SHARD", 30)
     assert embed(tmp_path / "a", TEXTS).tolist() == expected(TEXTS)
     assert len(list(tmp_path.glob("a/**/*.shard"))) == 7
-    monkeypatch.setattr(cache, "SHARD_BYTES", 100)
+    monkeypatch.setattr(cache, "LEAST_BYTES", 100)
     assert embed(tmp_path / "b", TEXTS).tolist() == expected(TEXTS)
     assert len(list(tmp_path.glob("b/**/*.shard"))) > 40
 
@@ -122,8 +122,8 @@ def test_what_was_encoded_before_a_crash_is_kept(tmp_path, monkeypatch):
 def test_vectors_are_rows_of_one_table_mapped_from_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "SHARD", 50)
     found = EmbeddingCache("one", "float16", tmp_path).embed(pl.Series(TEXTS), Counting())
-    assert isinstance(found._table, np.memmap)
-    assert (found.dtype, found._table.shape) == (np.float16, (200, 4))
+    assert isinstance(found._mapped, np.memmap)
+    assert (found.dtype, found._mapped.shape) == (np.float16, (200, 4))
 
 
 def test_float16_halves_the_table_and_rounds(tmp_path):

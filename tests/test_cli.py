@@ -307,3 +307,11 @@ def test_an_interrupt_ends_without_a_traceback_and_keeps_finished_stages(tmp_pat
 def test_what_is_wrong_with_a_training_is_found_before_anything_is_mined(setting, line, tmp_path):
     said = fails("train", "-r", "gooaq", "--sample", "--device", "cpu", "--set", setting, cwd=tmp_path)
     assert line in said and len(said.splitlines()) == 1 and not (tmp_path / "runs").exists()
+
+
+def test_too_little_memory_is_one_clear_line(tmp_path):
+    done = minerkit("mine", "-r", "gooaq", "--sample", "--memory-gb", "0.2", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "minerkit: --memory-gb 0.2 is too little to work in; allow at least 1"
+    ]

@@ -11,7 +11,7 @@ from minerkit.errors import EncoderError, RecipeError, RunError
 from minerkit.evaluate import dev_evaluator
 from minerkit.lexical import bm25
 from minerkit.recipe import Eval, Train
-from minerkit.search import Pairs
+from minerkit.search.request import Pairs
 
 
 @pytest.fixture(scope="module")

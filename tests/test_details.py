@@ -64,7 +64,7 @@ def frames(**changed: pl.DataFrame) -> dict[str, pl.DataFrame]:
             {"query_id": ["q1", "q2"], "text": ["What is it?", "who"], "split": ["train", "dev"]}
         ),
         "corpus": pl.DataFrame({"doc_id": ["d1", "d2", "d3"], "text": ["a", "b", "ａ"]}),
-        "candidates": pl.DataFrame(
+        "positives": pl.DataFrame(
             {"query_id": ["q1", "q2"], "doc_id": ["d1", "d2"], "relevance": [1, 1], "score": [0.9, 0.8]}
         ),
         "negatives": pl.DataFrame(
@@ -72,8 +72,16 @@ def frames(**changed: pl.DataFrame) -> dict[str, pl.DataFrame]:
         ),
         "qrels": pl.DataFrame({"query_id": ["q1", "q2"], "doc_id": ["d1", "d2"], "relevance": [1, 1]}),
         "pairs": pl.DataFrame({"query": ["What is it?"], "positive": ["a"]}),
-        "judged": pl.DataFrame(
-            {"query_id": ["q1"], "reason": [None]}, schema={"query_id": str, "reason": str}
+        "verdicts": pl.DataFrame(
+            [
+                ("train", None, True, 2),
+                ("train", None, False, 4),
+                ("train", "min_score", True, 1),
+                ("train", "min_score", False, 3),
+                ("dev", "min_score", False, 5),
+            ],
+            schema={"split": str, "reason": str, "taken": bool, "documents": int},
+            orient="row",
         ),
         "accounts": pl.DataFrame(
             {"query_id": ["q1", "q2"], "found": [2, 1], "wanted": [2, 2], "dropped": [False, False]}
@@ -112,3 +120,10 @@ def test_what_is_told_twice_is_the_same(stats):
         assert histograms["scores"]["median"][name] == found[name]["50%"]
     assert stats["yield"]["candidates"] == sum(split["candidates"] for split in stats["rules"].values())
     assert stats["yield"]["queries"] == stats["subsets"]["queries"]["size"]
+    assert stats["yield"]["rows"] == sum(split["rows"] for split in stats["splits"].values()) > 0
+
+
+def test_rules_count_the_verdicts_of_their_split():
+    rules = run_details(frames())["rules"]
+    assert rules["train"] == {"candidates": 10, "refused": {"min_score": 4}, "eligible": 6, "chosen": 3}
+    assert rules["dev"] == {"candidates": 5, "refused": {"min_score": 5}, "eligible": 0, "chosen": 0}

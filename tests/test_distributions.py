@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 
 from minerkit import schema
-from minerkit.distributions import BARS, histograms, yields
+from minerkit.distributions import BARS, histograms, verdicts, yields
 
 
 def frames(positives, negatives, judged=(), queries=2, rejected=(), dropped=()) -> dict[str, pl.DataFrame]:
@@ -19,23 +19,25 @@ def frames(positives, negatives, judged=(), queries=2, rejected=(), dropped=()) 
     hit = {"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32, "source": pl.String,
            "rank": pl.Int32, "score": pl.Float32}  # fmt: skip
     taken = {name: kind for name, kind in hit.items() if name != "relevance"}
+    drawn = fitted(
+        "negatives",
+        [(q, d, "dense", r, s, "mined") for q, d, s, r in negatives],
+        {**taken, "fill": pl.String},
+    )
+    refused = fitted(
+        "judged",
+        [(q, d, "dense", 1, s, 0.9, reason) for q, d, s, reason in judged],
+        {**taken, "pos_score": pl.Float32, "reason": pl.String},
+    )
     return {
         "queries": fitted(
             "queries", [(q, "how long is it", "train") for q in ids], ["query_id", "text", "split"]
         ),
         "corpus": fitted("corpus", [(f"d{n}", "x" * 10 * n) for n in range(1, 6)], ["doc_id", "text"]),
         "qrels": fitted("qrels", [(q, d, 1) for q, d, _ in positives], ["query_id", "doc_id", "relevance"]),
-        "candidates": fitted("candidates", found, hit),
-        "negatives": fitted(
-            "negatives",
-            [(q, d, "dense", r, s, "mined") for q, d, s, r in negatives],
-            {**taken, "fill": pl.String},
-        ),
-        "judged": fitted(
-            "judged",
-            [(q, d, "dense", 1, s, 0.9, reason) for q, d, s, reason in judged],
-            {**taken, "pos_score": pl.Float32, "reason": pl.String},
-        ),
+        "positives": fitted("candidates", found, hit),
+        "negatives": drawn,
+        "verdicts": verdicts(refused, drawn, "train"),
         "rejected": fitted(
             "rejected",
             [(stage, reason, "f:1", "") for stage, reason in rejected],
@@ -138,10 +140,37 @@ def test_yields_add_up():
     assert (found["mined"], found["backfilled"], found["unused"]) == (1, 0, 1)
     assert found["refused"] == {"relative_margin": 2, "rank_range": 1}
     assert found["candidates"] == found["mined"] + found["unused"] + sum(found["refused"].values())
-    assert (found["positives"], found["negatives"], found["rows"]) == (1, 1, 1)
+    assert (found["positives"], found["negatives"]) == (1, 1)
 
 
 def test_a_refused_candidate_that_fills_up_a_query_counts_as_backfilled():
     rows = frames([("q1", "d1", 0.9)], [("q1", "d2", 0.3, 1)], judged=[("q1", "d2", 0.3, "rank_range")])
     found = yields(rows, {"rows": 1, "bad": 0, "entries": 1, "documents": 0})
     assert (found["mined"], found["backfilled"], found["refused"]) == (0, 1, {})
+
+
+def test_verdicts_count_each_reason_of_a_split_by_whether_the_document_was_taken():
+    judged = pl.DataFrame(
+        [("q1", "d1", None), ("q1", "d2", None), ("q1", "d3", "min_score"), ("q2", "d1", "min_score"),
+         ("q2", "d2", "min_score")],
+        schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String},
+        orient="row",
+    )  # fmt: skip
+    negatives = pl.DataFrame({"query_id": ["q1", "q2"], "doc_id": ["d2", "d1"]})
+    assert verdicts(judged, negatives, "dev").rows() == [
+        ("dev", None, False, 1),
+        ("dev", None, True, 1),
+        ("dev", "min_score", False, 2),
+        ("dev", "min_score", True, 1),
+    ]
+
+
+def test_yields_of_verdicts_in_parts_are_those_of_the_whole():
+    refused = [("q1", "d2", 0.3, None), ("q1", "d3", 0.2, "min_score"), ("q2", "d3", 0.2, "min_score")]
+    rows = frames([("q1", "d1", 0.9), ("q2", "d2", 0.8)], [("q1", "d2", 0.3, 1)], judged=refused)
+    facts = {"rows": 1, "bad": 0, "entries": 1, "documents": 0}
+    parts = [
+        frames([], [("q1", "d2", 0.3, 1)][:size], judged=part)["verdicts"]
+        for part, size in ((refused[:2], 1), (refused[2:], 0))
+    ]
+    assert yields({**rows, "verdicts": pl.concat(parts)}, facts) == yields(rows, facts)

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,7 +13,7 @@ NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reas
 
 
 def candidates(*rows: tuple) -> pl.DataFrame:
-    """Rows of (query, document, relevance, rank, score)."""
+    """Rows of (query, document, relevance, rank, score), best first within each query."""
     frame = pl.DataFrame(rows, schema=["query_id", "doc_id", "relevance", "rank", "score"], orient="row")
     return frame.with_columns(
         pl.col("relevance", "rank").cast(pl.Int32),
@@ -27,8 +29,8 @@ def reasons(frame: pl.DataFrame, excluded: pl.DataFrame = NOTHING, **rules) -> d
 
 
 ONE = candidates(
-    ("q", "p", 1, 2, 0.8),
     ("q", "a", 0, 1, 0.9),
+    ("q", "p", 1, 2, 0.8),
     ("q", "b", 0, 2, 0.8),
     ("q", "c", 0, 3, 0.76),
     ("q", "d", 0, 4, 0.3),
@@ -56,7 +58,7 @@ def test_relative_margin_lowers_the_threshold_for_negative_scores_too():
 
 def test_the_smallest_positive_is_the_reference():
     frame = candidates(
-        ("q", "p", 1, 1, 0.9), ("q", "r", 1, 3, 0.4), ("q", "a", 0, 1, 0.5), ("q", "b", 0, 2, 0.3)
+        ("q", "p", 1, 1, 0.9), ("q", "a", 0, 1, 0.5), ("q", "r", 1, 2, 0.4), ("q", "b", 0, 2, 0.3)
     )
     assert reasons(frame, absolute_margin=0.0) == {"a": "absolute_margin", "b": None}
 
@@ -82,13 +84,15 @@ def test_rank_range_counts_the_positives_places():
 
 
 def test_a_candidate_without_rank_is_outside_the_range():
-    frame = candidates(("q", "p", 1, None, 0.8), ("q", "a", 0, 1, 0.9), ("q", "z", 0, None, 0.1))
+    frame = candidates(("q", "a", 0, 1, 0.9), ("q", "p", 1, None, 0.8), ("q", "z", 0, None, 0.1))
     assert reasons(frame, range_max=5)["z"] == "rank_range"
 
 
 def test_window_leaves_room_for_the_most_positives():
-    assert window(Mine.model_validate({"range_max": 100}), 6) == 106
-    assert window(Mine.model_validate({}), 6) is None
+    positives = pl.DataFrame({"query_id": ["q", "r", "r", "r", "s"]})
+    assert window(Mine.model_validate({"range_max": 100}), positives) == 103
+    assert window(Mine.model_validate({"range_max": 100}), positives.clear()) == 100
+    assert window(Mine.model_validate({}), positives) is None
 
 
 @given(pos=st.floats(-1, 1), margin=st.floats(0, 1))
@@ -118,3 +122,42 @@ def test_round_trip_finds_queries_none_of_whose_positives_is_near_the_top():
     assert sorted(round_trip(frame, 2)["query_id"]) == ["q2", "q3"]
     assert sorted(round_trip(frame, 3)["query_id"]) == ["q3"]
     assert round_trip(frame, None).is_empty()
+
+
+def many(seed: int) -> pl.DataFrame:
+    """Candidates of ten queries with one to three positives each, in the order of the artefact."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for query in range(10):
+        scores = sorted(np.round(rng.uniform(0, 1, 8), 1), reverse=True)
+        relevant = np.sort(rng.choice(8, rng.integers(1, 4), replace=False))
+        marked = [(score, int(place in relevant)) for place, score in enumerate(scores)]
+        rank = 0
+        for place, (score, relevance) in enumerate(sorted(marked, reverse=True)):
+            rank += 1 - relevance
+            rows.append((f"q{query}", f"d{place}", relevance, max(1, rank), score))
+    return candidates(*rows)
+
+
+@given(seed=st.integers(0, 1000), cuts=st.lists(st.integers(0, 10), max_size=4))
+def test_candidates_judged_in_parts_are_judged_as_a_whole(seed, cuts):
+    frame = many(seed)
+    excluded = frame.filter(pl.col("relevance") == 0).gather_every(7).select("query_id", "doc_id")
+    excluded = excluded.with_columns(reason=pl.lit("near_duplicate"))
+    rules = Mine.model_validate({"range_max": 3, "negatives": 1, "relative_margin": 0.1})
+    places = window(rules, frame.filter(pl.col("relevance") > 0))
+    whole = filter_false_negatives(frame, excluded, rules)
+    edges = [0, *sorted(cuts), 10]
+    ids = [[f"q{query}" for query in range(low, high)] for low, high in itertools.pairwise(edges)]
+    parts = [
+        filter_false_negatives(frame.filter(pl.col("query_id").is_in(own)), excluded, rules, places)
+        for own in ids
+    ]
+    assert pl.concat(parts).equals(whole)
+
+
+def test_a_part_is_judged_within_the_window_of_its_whole():
+    # Places: a, p, b, c, d. Some other query has three positives, so that a range of 2 looks at 5 places.
+    rules = Mine.model_validate({"relative_margin": None, "range_max": 2, "negatives": 1})
+    judged = filter_false_negatives(ONE, NOTHING, rules, 5)
+    assert judged["reason"].to_list() == [None] * 4

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minerkit.lexical import bm25
-from minerkit.search import Hits, Pairs
+from minerkit.search.request import Hits, Pairs
 from minerkit.words import words
 
 NOTHING = Pairs.of(np.empty(0, np.int64), np.empty(0, np.int64))

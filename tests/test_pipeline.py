@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from minerkit import pipeline
+from minerkit import pipeline, work
 from minerkit.artefacts import load
 from minerkit.errors import MinerkitError, RunError, SourceError
+from minerkit.filters import filter_false_negatives
 from minerkit.recipe import Recipe
 from minerkit.recipes import load_recipe
 from minerkit.text import match_key
@@ -446,3 +447,55 @@ def test_documents_of_the_other_side_are_mined_only_where_the_recipe_says_so(sam
         )
         crossing[shared] = int((found["side"] != found["split"]).sum())
     assert crossing[False] == 0 < crossing[True]
+
+
+def several_positives(pairs: pl.DataFrame, file: Path) -> Path:
+    """Pairs of which every fourth question has the answers of its neighbours, too."""
+    more = pairs.with_columns(positive=pl.col("positive").shift(-1)).gather_every(4)
+    most = pairs.with_columns(positive=pl.col("positive").shift(-2)).gather_every(8)
+    pl.concat([pairs, more, most]).drop_nulls().write_parquet(file)
+    return file
+
+
+def test_candidates_are_judged_within_the_places_of_all_positives(sample_pairs, tmp_path):
+    file = several_positives(sample_pairs.head(120), tmp_path / "pairs.parquet")
+    spec = recipe_for(file, mine={"range_max": 4, "negatives": 4, "relative_margin": None})
+    run = pipeline.mine(spec, tmp_path / "run", "cpu")
+    candidates, excluded = run.read("candidates.parquet"), run.read(".stages/excluded.parquet")
+    assert candidates.filter(pl.col("relevance") > 0).group_by("query_id").len()["len"].max() == 3
+    # A range of 4 looks at 4 + 3 places, all of them for a query whose positives rank below.
+    judged = run.read("judged.parquet")
+    assert judged.filter(pl.col("reason").is_null())["rank"].max() == 7
+    expected = filter_false_negatives(candidates, excluded, spec.mine)
+    assert judged.select("query_id", "doc_id", "reason").equals(
+        expected.select("query_id", "doc_id", "reason")
+    )
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"range_max": 5, "positive_ratio": 0.3, "shortfall": "drop"},
+        {"negatives": 3, "round_trip": 4, "keep": 4},
+        {"strategy": "random", "negatives": 6, "relative_margin": 0.3, "shortfall": "keep"},
+    ],
+    ids=str,
+)
+def test_a_run_in_many_shards_is_the_run_in_one(sample_pairs, tmp_path, monkeypatch, rules):
+    file = several_positives(sample_pairs.head(160), tmp_path / "pairs.parquet")
+    spec = recipe_for(file, mine=rules, split={"dev_queries": 25})
+    whole = pipeline.mine(spec, tmp_path / "whole", "cpu")
+    monkeypatch.setattr(work, "LEAST", 9)
+    monkeypatch.setattr(work, "MOST", 9)
+    parts = pipeline.mine(spec, tmp_path / "parts", "cpu")
+    assert pipeline.audit_run(parts.folder) == []
+    for file in sorted(whole.folder.glob("*.parquet")):
+        assert parts.read(file.name).equals(whole.read(file.name)), file.name
+    assert parts.read_json("stats.json") == whole.read_json("stats.json")
+
+
+def test_each_query_of_a_split_is_in_one_shard_and_in_order(sample_run):
+    queries = load(sample_run).read("queries.parquet")
+    for split in ("train", "dev"):
+        ids = queries.filter(pl.col("split") == split)["query_id"]
+        assert ids.is_sorted() and ids.n_unique() == len(ids)

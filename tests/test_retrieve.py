@@ -1,11 +1,14 @@
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.filters import filter_false_negatives, thresholds
+from minerkit import retrieve as module
+from minerkit.filters import filter_false_negatives, thresholds, window
 from minerkit.recipe import Mine
-from minerkit.retrieve import Collection, hit_rates, rankings, retrieve
+from minerkit.retrieve import Collection, hit_rates, rankings
+from minerkit.search import Index
 from minerkit.vectors import Vectors
 
 NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
@@ -20,8 +23,15 @@ def world(seed: int, n: int, m: int) -> tuple[Collection, pl.DataFrame, np.ndarr
     ids = [f"q{i:03}" for i in range(n)], [f"d{i:03}" for i in range(m)]
     rows = {(ids[0][q], ids[1][d]) for q in range(n) for d in rng.integers(0, m, rng.integers(1, 4))}
     qrels = pl.DataFrame(sorted(rows), schema=["query_id", "doc_id"], orient="row").with_columns(relevance=1)
-    collection = Collection(pl.Series(ids[0]), Vectors.of(queries), pl.Series(ids[1]), Vectors.of(documents))
+    collection = Collection(
+        pl.Series(ids[0]), Vectors.of(queries), pl.Series(ids[1]), Index(Vectors.of(documents))
+    )
     return collection, qrels, np.round(queries.astype(np.float64) @ documents.astype(np.float64).T, 6)
+
+
+def retrieve(collection: Collection, judged: pl.DataFrame, shut: pl.DataFrame, *rest) -> pl.DataFrame:
+    """Retrieve for pairs named by id."""
+    return module.retrieve(collection, collection.positions(judged), collection.positions(shut), *rest)
 
 
 @given(seed=st.integers(0, 3000), margin=st.sampled_from([0.0, 0.1, 0.4]), keep=st.sampled_from([1, 4, 50]))
@@ -83,7 +93,7 @@ def test_hit_rates_count_the_first_positive():
         pl.Series(["q0", "q1"]),
         Vectors.of(eye[:2]),
         pl.Series([f"d{i}" for i in range(8)]),
-        Vectors.of(documents),
+        Index(Vectors.of(documents)),
     )
     qrels = pl.DataFrame(
         {"query_id": ["q0", "q1", "q1"], "doc_id": ["d0", "d5", "d3"], "relevance": [1, 1, 1]}
@@ -138,3 +148,58 @@ def test_rankings_leave_out_what_a_query_is_not_to_find():
     ranked = rankings(collection, without, depth=3)
     assert set(ranked.select("query_id", "doc_id").rows()) <= positives
     assert hit_rates(ranked, qrels, 6, depth=3)["accuracy@1"] == 1.0
+
+
+@pytest.mark.parametrize("rules", [{}, {"range_max": 6, "shortfall": "keep"}, {"keep": 2}], ids=str)
+@pytest.mark.parametrize("sizes", [[30], [1] * 30, [7, 16, 7]], ids=["whole", "one by one", "uneven"])
+def test_candidates_retrieved_in_parts_are_those_of_the_whole(rules, sizes):
+    collection, qrels, _ = world(11, 30, 60)
+    rules = Mine.model_validate({"relative_margin": 0.1, "negatives": 4, "keep": 5, **rules})
+    shut = pl.DataFrame(
+        [(f"q{q:03}", f"d{d:03}", "near_duplicate") for q in range(30) for d in range(q % 4, 60, 11)],
+        schema=NOTHING.schema,
+        orient="row",
+    ).join(qrels, on=["query_id", "doc_id"], how="anti")
+    extra = pl.DataFrame({"query_id": ["q003", "q021"], "doc_id": ["d000", "d001"], "relevance": [0, 0]})
+    judged = pl.concat([qrels, extra.cast(qrels.schema).join(qrels, on=["query_id", "doc_id"], how="anti")])
+    whole = retrieve(collection, judged, shut, rules, np.full(30, 4))
+    places = window(rules, collection.positions(qrels))
+    parts, start = [], 0
+    for size in sizes:
+        part = collection.part(start, start + size)
+        parts.append(retrieve(part, judged, shut, rules, np.full(size, 4), places))
+        start += size
+    assert pl.concat(parts).equals(whole)
+
+
+def test_candidates_are_in_the_order_of_the_queries_best_first_positives_before_equals():
+    eye = np.eye(2, dtype=np.float32)
+    documents = np.vstack([eye[0], eye[1], eye[0], eye[0]])
+    ids = pl.Series([f"d{i}" for i in range(4)])
+    collection = Collection(pl.Series(["q0", "q1"]), Vectors.of(eye), ids, Index(Vectors.of(documents)))
+    qrels = pl.DataFrame({"query_id": ["q0", "q1"], "doc_id": ["d2", "d0"]}).with_columns(relevance=1)
+    rules = Mine.model_validate({"relative_margin": None, "keep": 4})
+    found = retrieve(collection, qrels, NOTHING, rules, np.full(2, 1))
+    assert found.select("query_id", "doc_id", "rank").rows() == [
+        ("q0", "d2", 1), ("q0", "d0", 1), ("q0", "d3", 2), ("q0", "d1", 3),
+        ("q1", "d1", 1), ("q1", "d0", 2), ("q1", "d2", 2), ("q1", "d3", 3),
+    ]  # fmt: skip
+
+
+def test_positions_leave_out_the_pairs_of_other_splits():
+    collection, _, _ = world(1, 3, 5)
+    pairs = [("q002", "d004", "x"), ("q001", "d000", "y"), ("q001", "d777", "z"), ("q999", "d000", "w")]
+    frame = pl.DataFrame(pairs, schema=NOTHING.schema, orient="row")
+    found = collection.positions(frame)
+    assert found.select("query_id", "doc_id", "reason").rows() == [(1, 0, "y"), (2, 4, "x")]
+
+
+def test_hit_rates_are_the_same_to_the_last_digit_in_any_order():
+    ranks = np.random.default_rng(4).integers(1, 11, 2000)
+    ids = [f"q{i}" for i in range(2000)]
+    ranked = pl.DataFrame({"query_id": ids, "doc_id": ids, "rank": ranks})
+    qrels = pl.DataFrame({"query_id": ids, "doc_id": ids, "relevance": [1] * 2000})
+    found = {
+        hit_rates(ranked.sample(fraction=1, shuffle=True, seed=s), qrels, 2000)["mrr@10"] for s in range(9)
+    }
+    assert len(found) == 1

@@ -1,3 +1,5 @@
+import itertools
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -131,3 +133,27 @@ def test_a_fifth_of_positives_is_four_negatives_each():
 )
 def test_pool_is_as_large_as_the_draw_needs(rules, expected):
     assert pool_sizes(pl.Series([1, 3]).to_numpy(), Mine.model_validate(rules)).tolist() == expected
+
+
+@given(
+    ratio=st.sampled_from([0.1, 0.15, 0.2, 0.3, 1 / 3, 0.4, 0.7]),
+    sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 40)), min_size=2, max_size=12),
+    cuts=st.lists(st.integers(0, 12), max_size=3),
+    strategy=st.sampled_from(["top", "random"]),
+)
+def test_sampling_in_parts_is_sampling_the_whole(ratio, sizes, cuts, strategy):
+    rules = Mine.model_validate({"positive_ratio": ratio, "shortfall": "drop", "strategy": strategy})
+    frame = judged({f"q{i:02}": [(0.9 - d / 100, None) for d in range(n)] for i, (_, n) in enumerate(sizes)})
+    if frame.is_empty():
+        return
+    positives = counts(**{f"q{i:02}": p for i, (p, _) in enumerate(sizes)})
+    whole, accounts = sample_negatives(frame, positives, rules)
+    edges = [0, *sorted(min(cut, len(sizes)) for cut in cuts), len(sizes)]
+    before, parts = 0, []
+    for low, high in itertools.pairwise(edges):
+        part = positives[low:high]
+        own = frame.filter(pl.col("query_id").is_in(part["query_id"].implode()))
+        parts.append(sample_negatives(own, part, rules, before))
+        before += int(part.filter(~parts[-1][1]["dropped"])["positives"].sum())
+    assert pl.concat(negatives for negatives, _ in parts).equals(whole)
+    assert pl.concat(account for _, account in parts).equals(accounts)

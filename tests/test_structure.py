@@ -10,21 +10,22 @@ ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
     {"errors", "variants", "threads", "evaluators", "vectors", "batches"},
-    {"schema", "files", "recipe", "words", "progress", "sentences"},
+    {"schema", "files", "recipe", "words", "progress", "sentences", "memory"},
     {"text", "table"},
     {"prefixes"},
-    {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"},
-    {"answers", "questions", "reissues", "keywords", "tokens", "terminal", "checkpoints"},
+    {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"}
+    | {"parquet"},
+    {"answers", "questions", "reissues", "keywords", "tokens", "terminal", "checkpoints", "pieces"},
     {"losses"},
     {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"}
     | {"profile", "card_tables", "trainer", "failures"},
     {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"}
     | {"lexical", "models", "scoreboard", "training_summary", "arguments", "scratch"},
     {"retrieve", "manifest", "report", "summary", "card_parts", "dev"}
-    | {"base"},
+    | {"base", "staging", "work"},
     {"card", "model_card"},
     {"describe"},
-    {"stages", "evaluate"},
+    {"stages", "searching", "evaluate"},
     {"comparison", "train"},
     {"pipeline"},
     {"hub", "closing"},
@@ -51,6 +52,10 @@ FILE_OWNERS = {
     "models",
     "train",
     "checkpoints",
+    "memory",
+    "parquet",
+    "pieces",
+    "staging",
 }
 
 

@@ -217,7 +217,7 @@ def test_a_checkpoint_that_is_not_whole_is_skipped(cut, reranking, uncut, capsys
 
 
 def test_a_run_that_was_moved_goes_on(run, retrieving, uncut, tmp_path, monkeypatch, capsys):
-    retrieving = changed(retrieving, train={"args": {**ARGS, "learning_rate": 1.0}})
+    retrieving = changed(retrieving, train={"args": {**ARGS, "learning_rate": 3.0}})
     account, _ = uncut(retrieving)
     assert account["best_step"] < 6  # the best checkpoint is not the last: it has to be found
     with monkeypatch.context() as patched, pytest.raises(Cut):

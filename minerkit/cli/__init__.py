@@ -9,6 +9,9 @@ from minerkit.errors import MinerkitError
 
 __all__ = ["looking", "main", "making", "publishing", "recipes"]
 
+#: How typer ends after Ctrl-C.
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line; print errors a user can mend as one line each."""
@@ -18,13 +21,15 @@ def main() -> None:
         print(f"minerkit: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except SystemExit as end:
-        # typer takes Ctrl-C for an exit like any other.
-        stop = end.__context__.__cause__ if end.__context__ else None
-        if not isinstance(stop, KeyboardInterrupt):
+        if end.code != INTERRUPTED:
             raise
-        outlook = str(stop) or "the same command goes on from the last finished stage"
+        # typer takes Ctrl-C for an exit like any other, and keeps the interrupt as the cause. A training says
+        # in one line where it goes on; polars words interrupts of its own, at length.
+        stop = end.__context__.__cause__ if end.__context__ else None
+        told = [str(word) for word in getattr(stop, "args", ()) if "\n" not in str(word)]
+        outlook = (told or ["the same command goes on from the last finished stage"])[0]
         print(f"minerkit: stopped; {outlook}", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 @app.callback()

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 __all__ = [
-    "DeviceOption", "InputOption", "JsonOption", "LimitOption", "OutOption", "QuietOption", "RecipeOption",
-    "RunArgument", "SampleOption", "SetOption", "app", "as_text", "print_result", "print_run", "recipe_of",
+    "DeviceOption", "InputOption", "JsonOption", "LimitOption", "MemoryOption", "OutOption", "QuietOption",
+    "RecipeOption", "RunArgument", "SampleOption", "SetOption", "app", "as_text", "print_result", "print_run",
+    "recipe_of",
 ]  # fmt: skip
 
 app = typer.Typer(
@@ -30,6 +31,9 @@ SampleOption = Annotated[bool, typer.Option("--sample", help="Use the recipe's b
 OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder; default runs/<name>.")]
 LimitOption = Annotated[int | None, typer.Option("--limit", help="Read only the first rows.")]
 DeviceOption = Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where models run.")]
+MemoryOption = Annotated[
+    float | None, typer.Option("--memory-gb", help="Memory mining may use; default half of what is free.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]

@@ -10,6 +10,7 @@ from minerkit.cli.common import (
     InputOption,
     JsonOption,
     LimitOption,
+    MemoryOption,
     OutOption,
     QuietOption,
     RecipeOption,
@@ -56,6 +57,7 @@ def mine(
     limit: LimitOption = None,
     set_: SetOption = None,
     device: DeviceOption = "auto",
+    memory_gb: MemoryOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -64,7 +66,7 @@ def mine(
     from minerkit.progress import Reporter
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
-    run = pipeline.mine(spec, out or Path("runs") / spec.name, device, Reporter(quiet))
+    run = pipeline.mine(spec, out or Path("runs") / spec.name, device, Reporter(quiet), memory_gb)
     print_run(run.folder, "json" if as_json else "text")
 
 
@@ -77,6 +79,7 @@ def train(
     limit: LimitOption = None,
     set_: SetOption = None,
     device: DeviceOption = "auto",
+    memory_gb: MemoryOption = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on from the last checkpoint, or begin anew.")
     ] = True,
@@ -89,7 +92,7 @@ def train(
     from minerkit.training_summary import render_training
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
-    run = pipeline.train(spec, out or Path("runs") / spec.name, device, Reporter(quiet), resume)
+    run = pipeline.train(spec, out or Path("runs") / spec.name, device, Reporter(quiet), resume, memory_gb)
     account = run.read_json("training.json")
     print_result(as_text(account) if as_json else render_training(account, str(run.folder)))
 
@@ -113,6 +116,7 @@ def everything(
     limit: LimitOption = None,
     set_: SetOption = None,
     device: DeviceOption = "auto",
+    memory_gb: MemoryOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -126,6 +130,6 @@ def everything(
     spec = recipe_of(recipe, set_, input_, sample, limit)
     account = endtoend.run(
         spec, out or Path("runs") / spec.name, push, model_repo,
-        private=private, device=device, reporter=Reporter(quiet),
+        private=private, device=device, reporter=Reporter(quiet), memory_gb=memory_gb,
     )  # fmt: skip
     print_result(as_text(account) if as_json else render_closing(account))

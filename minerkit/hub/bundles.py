@@ -14,8 +14,8 @@ from minerkit.hub.shards import Config, merged_card, write_config
 from minerkit.model_card import on_hub
 from minerkit.progress import Reporter
 from minerkit.recipes import load_recipe
-from minerkit.stages import SPLITS
 from minerkit.text import normalised
+from minerkit.work import SPLITS
 
 __all__ = ["README", "Bundle", "data_bundle", "model_bundle", "subsets"]
 

@@ -21,6 +21,7 @@ __all__ = [
     "Recipe",
     "Rerank",
     "Sample",
+    "Search",
     "Source",
     "Split",
     "Train",
@@ -87,6 +88,16 @@ class Encoder(Section):
     dtype: Literal["float16", "float32"] = "float16"
     """How embeddings are stored and searched: float16 halves disk, memory and the time of the search, and
     moves a cosine by about 0.0001; values above 65,504 need float32."""
+
+
+class Search(Section):
+    """How the documents of each query are searched."""
+
+    mode: Literal["auto", "exact", "ann"] = "auto"
+    """exact; ann: approximately, in the nearest lists of an inverted file; auto: whatever is measured to be
+    faster. Queries that the rules leave short are searched exactly all the same."""
+    recall_target: float = Field(0.99, gt=0, le=1)
+    """The share of the exact candidates that an approximate search has to find, over a sample of queries."""
 
 
 class Rerank(Section):
@@ -172,6 +183,7 @@ class Recipe(Section):
     clean: Clean = Clean()
     split: Split = Split()
     encoder: Encoder = Encoder()
+    search: Search = Search()
     mine: Mine = Mine.model_validate({})
     rerank: Rerank | None = None
     format: Format = Format()

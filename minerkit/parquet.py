@@ -1,0 +1,95 @@
+"""Parquet row group by row group, so that no table need fit in memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
+
+import polars as pl
+
+from minerkit import schema
+from minerkit.files import replacing
+
+__all__ = ["Append", "row_groups", "write", "writing"]
+
+Compression = Literal["lz4", "zstd"]
+
+
+class Append(Protocol):
+    """Adds rows to a file as a row group of their own."""
+
+    def __call__(self, frame: pl.DataFrame) -> None:
+        """Write some rows; an empty frame adds nothing."""
+        ...
+
+
+def write(frame: pl.DataFrame, stream: IO[bytes], compression: Compression = "zstd") -> None:
+    """Write a whole frame.
+
+    Args:
+        frame: The rows.
+        stream: Where they go.
+        compression: zstd, or lz4 for what is soon read again.
+
+    Raises:
+        OSError: The disk is full, or cannot be written.
+    """
+    try:
+        frame.write_parquet(stream, compression=compression, row_group_size=100_000)
+    except pl.exceptions.ComputeError as error:  # how polars reports a full disk, at times
+        raise OSError(str(error)) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Append]:
+    """Write a Parquet file whole or not at all, a row group at a time.
+
+    Args:
+        path: The file to write. One named after an artefact has its columns checked.
+
+    Yields:
+        A function that appends rows; the first call settles the columns.
+    """
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+    with replacing(path) as stream:
+
+        def append(frame: pl.DataFrame) -> None:
+            nonlocal writer
+            if path.stem in schema.ARTEFACTS:
+                frame = schema.fit(path.stem, frame)
+            rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+            if writer is None:
+                strings = [name for name, kind in frame.schema.items() if kind == pl.String]
+                writer = pq.ParquetWriter(stream, rows.schema, compression="zstd", use_dictionary=strings)
+            if len(frame):
+                writer.write_table(rows, row_group_size=len(frame))
+
+        try:
+            yield append
+        except BaseException:
+            with suppress(OSError):  # else it would be closed, loudly, when the stream is gone
+                if writer is not None:
+                    writer.close()
+            raise
+        if writer is not None:
+            writer.close()
+
+
+def row_groups(path: Path) -> Iterator[pl.DataFrame]:
+    """Read a Parquet file a row group at a time.
+
+    Args:
+        path: An existing file.
+
+    Yields:
+        The rows of each group; one empty frame for a file without any.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        if not file.num_row_groups:
+            yield pl.DataFrame(pl.from_arrow(file.schema_arrow.empty_table()))
+        for number in range(file.num_row_groups):
+            yield pl.DataFrame(pl.from_arrow(file.read_row_group(number)))

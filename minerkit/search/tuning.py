@@ -1,0 +1,118 @@
+"""Whether to search approximately, and with how much effort: measured on some of the run's own queries."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from minerkit.recipe import Search
+from minerkit.search.index import Index
+from minerkit.search.lists import Clusters, Lists, clusters
+from minerkit.search.request import Hits, Pairs, Request
+from minerkit.vectors import Vectors
+
+__all__ = ["Plan", "recall", "tuned"]
+
+#: Queries that an approximate search is measured on.
+SAMPLE = 4096
+#: Seconds of exact search from which `auto` looks for something faster.
+WORTH = 120.0
+#: Lists a query is searched in at first; twice as many at each further try.
+PROBES = 8
+SEED = 12
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to search: exactly, or in so many of these lists, with the recall that was measured."""
+
+    mode: Literal["exact", "ann"]
+    recall: float = 1.0
+    probes: int = 0
+    found: Clusters | None = None
+
+    def facts(self) -> dict[str, str | float | int]:
+        """Say it in a JSON-ready mapping: mode and recall; of an approximate search, lists and probes."""
+        facts: dict[str, str | float | int] = {"mode": self.mode, "recall": self.recall}
+        if self.found is not None:
+            facts |= {"lists": len(self.found.centroids), "probes": self.probes}
+        return facts
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Give the plan as tables, to be stored."""
+        found = self.found or Clusters(np.empty((0, 0), np.float32), np.empty(0, np.int32))
+        return {
+            "plan": pl.DataFrame({"mode": [self.mode], "recall": [self.recall], "probes": [self.probes]}),
+            "centroids": pl.DataFrame({"value": found.centroids.ravel()}),
+            "lists": pl.DataFrame({"list": found.list_of}),
+        }
+
+    @classmethod
+    def of(cls, frames: dict[str, pl.DataFrame], dim: int) -> "Plan":
+        """Read a plan that was stored."""
+        mode, measured, probes = frames["plan"].row(0)
+        if mode == "exact":
+            return cls("exact")
+        centroids = frames["centroids"]["value"].to_numpy(writable=True).reshape(-1, dim)
+        return cls("ann", measured, probes, Clusters(centroids, frames["lists"]["list"].to_numpy()))
+
+    def searcher(self, index: Index) -> Index | Lists:
+        """Give what searches as planned, in the documents of an index."""
+        return index if self.found is None else Lists(index, self.found, self.probes)
+
+
+def tuned(index: Index, queries: Vectors, k: int, spec: Search) -> Plan:
+    """Decide how to search.
+
+    Args:
+        index: The documents.
+        queries: n vectors.
+        k: Documents wanted per query.
+        spec: The recipe's `search` section.
+
+    Returns:
+        The plan. An approximate search gets more effort until the share of the exact k best documents that it
+        finds, over a sample of the queries, reaches the target. `auto` takes it where it saves time.
+    """
+    if spec.mode == "exact" or index.device != "cpu":
+        return Plan("exact")
+    draw = np.random.default_rng(SEED)
+    rows = np.sort(draw.permutation(len(queries))[:SAMPLE])
+    asked = Request(queries.subset(rows), k, Pairs.none())
+    times = len(queries) / max(1, len(rows))
+    index.top(asked.only(np.arange(min(1, len(rows)))))  # codes the documents
+    started = time.monotonic()
+    best = index.top(asked)
+    exact_seconds = (time.monotonic() - started) * times
+    if spec.mode == "auto" and exact_seconds < WORTH:
+        return Plan("exact")
+    started = time.monotonic()
+    found = clusters(index.documents)
+    made, probes = time.monotonic() - started, min(PROBES, len(found.centroids))
+    lists = Lists(index, found, probes)
+    while True:
+        lists.probes, started = probes, time.monotonic()
+        hits = lists.top(asked)
+        if spec.mode == "auto" and made + (time.monotonic() - started) * times > exact_seconds:
+            return Plan("exact")
+        measured = recall(hits, best)
+        if measured >= spec.recall_target or probes == len(found.centroids):
+            return Plan("ann", measured, probes, found)
+        probes = min(2 * probes, len(found.centroids))
+
+
+def recall(hits: Hits, best: Hits) -> float:
+    """Measure which share of the best documents was found.
+
+    Args:
+        hits: What a search found.
+        best: What an exact one finds.
+
+    Returns:
+        The share, over all queries, in 0..1; 1 where there is nothing to find.
+    """
+    there = best.documents >= 0
+    met = [np.isin(row, own) for row, own in zip(best.documents, hits.documents, strict=True)]
+    return float((np.stack(met) & there).sum() / there.sum()) if there.any() else 1.0

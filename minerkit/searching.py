@@ -1,0 +1,185 @@
+"""The stage that encodes and searches: from queries and corpus to candidates, shard by shard."""
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from minerkit.artefacts import MARKERS
+from minerkit.cache import EmbeddingCache
+from minerkit.encoders import Encoder, Kind, load_encoder
+from minerkit.errors import SourceError
+from minerkit.exclude import exclusions
+from minerkit.filters import window
+from minerkit.recipe import Mine, Recipe
+from minerkit.retrieve import Collection, hit_rates, rankings, retrieve
+from minerkit.samplers import pool_sizes
+from minerkit.search import Index, search_device
+from minerkit.search.tuning import Plan, tuned
+from minerkit.staging import Stage
+from minerkit.vectors import Vectors
+from minerkit.work import SPLITS, Inputs, Work, decided, inputs, positives, shards
+
+__all__ = ["search"]
+
+#: Train queries whose retrieval is measured when the recipe holds out no dev queries.
+MEASURED = 1000
+
+
+def search(work: Work, stage: Stage) -> None:
+    """Encode the texts and search the candidates of every query, each split in its own documents."""
+    recipe, run = work.recipe, work.run
+    given = inputs(run)
+    groups = run.read(f"{MARKERS}/groups.parquet") if recipe.excludes_group else None
+    links = run.read(f"{MARKERS}/links.parquet")
+    least = recipe.source.min_relevance
+    excluded = exclusions(given.queries, given.corpus, given.qrels, links, groups, least)
+    given = given._replace(qrels=decided(given.qrels, recipe))
+    _enough_documents(recipe, given.documents)
+    placed = search_device(work.device)  # a device that is not there is found now, not after encoding
+    encoder, started = _encoder(work, given), time.monotonic()
+    queries = _embed(encoder, given.queries["text"], "query", work)
+    documents = _embed(encoder, given.corpus["text"], "document", work)
+    encoded = time.monotonic()
+    plan = _search_all(work, stage, given, excluded, queries, documents, placed)
+    split, measured = _measured(given.queries)
+    ids, index = given.queries["query_id"].gather(measured), Index(documents, placed, work.memory)
+    everything = Collection(ids, queries.subset(measured), given.corpus["doc_id"], index)
+    itself = excluded.filter(pl.col("reason") == "query_text")  # where documents are queries too
+    with work.reporter.bar(f"Ranking ({split})", len(measured)) as advance:
+        ranked = rankings(everything, itself, progress=advance)
+    stage.write(f"{MARKERS}/excluded.parquet", excluded)
+    # What a model is evaluated on: the documents to rerank, and the order it has to beat.
+    stage.write(f"{MARKERS}/dev_candidates.parquet", ranked if split == "dev" else ranked.clear())
+    rates = hit_rates(ranked, given.qrels, len(measured))
+    stage.facts |= {
+        "encoder": {kind: encoder.fingerprint(kind) for kind in ("query", "document")},
+        "note": encoder.note,
+        "search": plan.facts(),
+        "seconds": {"encode": encoded - started, "search": time.monotonic() - encoded},
+        "retrieval": {"queries": f"{len(measured)} {split}", **rates},
+    }
+
+
+def _search_all(
+    work: Work, stage: Stage, given: Inputs, excluded: pl.DataFrame, queries: Vectors, documents: Vectors,
+    device: str,
+) -> Plan:  # fmt: skip
+    """Search the candidates of all queries; what is made for it is gone from memory afterwards."""
+    sides = {
+        split: _side(split, given, excluded, queries, documents, work, device)
+        for split in SPLITS
+        if split in given.queries["split"]
+    }
+    train, rules = sides["train"], work.recipe.mine
+    with work.reporter.bar("Planning the search", 1) as advance:
+
+        def planned(_: int) -> dict[str, pl.DataFrame]:
+            return tuned(
+                train.collection.index, train.collection.queries, rules.keep, work.recipe.search
+            ).frames()
+
+        plan = Plan.of(next(stage.pieces("plan", 1, planned)), documents.dim)
+        advance(1)
+    first = plan.searcher(train.collection.index)
+    sides["train"] = replace(train, collection=replace(train.collection, first=first))
+    parts = shards(given.queries)
+    for side in sides.values():
+        side.collection.index.prepare()
+
+    def searched(number: int) -> dict[str, pl.DataFrame]:
+        part = parts[number]
+        return {"candidates": sides[part.split].retrieve(part.start, part.stop, rules)}
+
+    with (
+        work.reporter.bar("Searching", len(given.queries)) as advance,
+        stage.table("candidates.parquet") as append,
+    ):
+        for part, piece in zip(parts, stage.pieces("candidates", len(parts), searched, device), strict=True):
+            append(piece["candidates"])
+            advance(part.stop - part.start)
+    return plan
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A split: its queries and the documents they are searched in; pairs by position."""
+
+    collection: Collection
+    judged: pl.DataFrame
+    shut: pl.DataFrame
+    wanted: npt.NDArray[np.int64]
+    places: int | None
+
+    def retrieve(self, start: int, stop: int, rules: Mine) -> pl.DataFrame:
+        """Search the candidates of some queries."""
+
+        def own(pairs: pl.DataFrame) -> pl.DataFrame:
+            low, high = (pairs["query_id"].search_sorted(edge, side="left") for edge in (start, stop))
+            return pairs[low:high].with_columns(pl.col("query_id") - start)
+
+        part = self.collection.part(start, stop)
+        return retrieve(part, own(self.judged), own(self.shut), rules, self.wanted[start:stop], self.places)
+
+
+def _side(
+    split: str, given: Inputs, excluded: pl.DataFrame, queries: Vectors, documents: Vectors, work: Work,
+    device: str,
+) -> _Side:  # fmt: skip
+    mine, recipe = _rows(given.queries["split"] == split), work.recipe
+    own = _rows(given.documents["split"].is_in(SPLITS if recipe.split.shared_documents else [split]))
+    index = Index(documents.subset(own), device, work.memory)
+    ids, doc_ids = given.queries["query_id"].gather(mine), given.corpus["doc_id"].gather(own)
+    collection = Collection(ids, queries.subset(mine), doc_ids, index)
+    judged = collection.positions(given.qrels)
+    wanted = pool_sizes(positives(ids, given.qrels)["positives"].to_numpy(), recipe.mine)
+    places = window(recipe.mine, judged.filter(pl.col("relevance") > 0))
+    return _Side(collection, judged, collection.positions(excluded), wanted, places)
+
+
+def _rows(chosen: pl.Series) -> npt.NDArray[np.int64]:
+    return chosen.arg_true().to_numpy().astype(np.int64)
+
+
+def _encoder(work: Work, given: Inputs) -> Encoder:
+    spec = work.recipe.encoder
+    train = given.queries.filter(pl.col("split") == "train").select("query_id", query="text")
+    relevant = given.qrels.filter(pl.col("relevance") > 0)
+    pairs = relevant.join(train, on="query_id", maintain_order="left").join(
+        given.corpus, on="doc_id", maintain_order="left"
+    )
+    texts = pl.concat([given.queries["text"], given.corpus["text"]])
+    trains = spec.model == "static"
+    step = "Training static encoder" if trains else "Loading the encoder"
+    with work.reporter.bar(step, len(pairs) if trains else 1) as advance:
+        return load_encoder(spec, pairs.select("query", positive="text"), texts, work.device, advance)
+
+
+def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, work: Work) -> Vectors:
+    title = "Encoding queries" if kind == "query" else "Encoding documents"
+    with work.reporter.bar(title, len(texts)) as advance:
+        cache = EmbeddingCache(encoder.fingerprint(kind), encoder.dtype)
+        return cache.embed(
+            texts, lambda part, done: encoder.encode(part, kind, done), advance, work.reporter.say
+        )
+
+
+def _enough_documents(recipe: Recipe, splits: pl.DataFrame) -> None:
+    negatives = recipe.mine.negatives or 1
+    documents = int((splits["split"] == "train").sum())
+    if documents <= negatives:
+        raise SourceError(
+            f"mine.negatives={negatives} asks for more documents than there are: the corpus has {documents} "
+            "to train on, positives included; ask for fewer or add documents"
+        )
+
+
+def _measured(queries: pl.DataFrame) -> tuple[str, npt.NDArray[np.int64]]:
+    """Say which queries' retrieval is measured: all of dev, or some of train if there are none."""
+    split = "dev" if (queries["split"] == "dev").any() else "train"
+    rows = (queries["split"] == split).arg_true().to_numpy().astype(np.int64)
+    if split == "train" and len(rows) > MEASURED:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MEASURED, replace=False))
+    return split, rows

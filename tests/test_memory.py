@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import psutil
+import pytest
+
+from minerkit.errors import RunError
+from minerkit.memory import budget
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Gives a machine so many free gigabytes, and a container its limit and use."""
+
+    def of(free: float, limit: str | None = None, used: str = "0") -> None:
+        files = {"/sys/fs/cgroup/memory.max": limit, "/sys/fs/cgroup/memory.current": used}
+
+        def read(path: Path) -> str:
+            found = files[str(path)]
+            if found is None or limit is None:
+                raise FileNotFoundError(path)
+            return found
+
+        memory = type("Memory", (), {"available": int(free * 2**30)})
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+        monkeypatch.setattr(Path, "read_text", read)
+
+    return of
+
+
+def test_half_of_what_is_free_is_used(machine):
+    machine(24)
+    assert budget(None) == 12 * 2**30
+
+
+def test_half_of_what_a_container_leaves_is_used(machine):
+    machine(24, str(10 * 2**30), str(2 * 2**30))
+    assert budget(None) == 4 * 2**30
+
+
+def test_a_container_without_a_limit_has_the_machines(machine):
+    machine(24, "max\n")
+    assert budget(None) == 12 * 2**30
+
+
+@pytest.mark.parametrize("free", [0.0, 0.5])
+def test_a_full_machine_leaves_the_least(machine, free):
+    machine(free)
+    assert budget(None) == 2**30
+
+
+def test_what_is_allowed_is_used():
+    assert budget(2.5) == int(2.5 * 2**30)
+    assert budget(1) == 2**30
+
+
+@pytest.mark.parametrize("gigabytes", [0, -3, 0.99])
+def test_too_little_is_one_clear_line(gigabytes):
+    with pytest.raises(
+        RunError, match=f"--memory-gb {gigabytes:g} is too little to work in; allow at least 1"
+    ):
+        budget(gigabytes)

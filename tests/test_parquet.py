@@ -1,0 +1,70 @@
+import gc
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+
+from minerkit import schema
+from minerkit.errors import RunError
+from minerkit.parquet import row_groups, writing
+
+ROWS = pl.DataFrame({"id": [f"q{i}" for i in range(10)], "n": range(10), "score": [i / 7 for i in range(10)]})
+
+
+def test_each_frame_is_a_row_group(tmp_path):
+    with writing(tmp_path / "rows.parquet") as append:
+        for start, size in ((0, 3), (3, 6), (9, 1)):
+            append(ROWS[start : start + size])
+    assert [len(group) for group in row_groups(tmp_path / "rows.parquet")] == [3, 6, 1]
+    assert pl.concat(row_groups(tmp_path / "rows.parquet")).equals(ROWS)
+
+
+def test_what_is_written_reads_as_any_parquet_file(tmp_path):
+    with writing(tmp_path / "rows.parquet") as append:
+        append(ROWS.head(4))
+        append(ROWS.tail(6))
+    assert pl.read_parquet(tmp_path / "rows.parquet").equals(ROWS)
+
+
+def test_an_empty_frame_adds_no_row_group(tmp_path):
+    with writing(tmp_path / "rows.parquet") as append:
+        append(ROWS.clear())
+        append(ROWS)
+        append(ROWS.clear())
+    assert pq.ParquetFile(tmp_path / "rows.parquet").num_row_groups == 1
+
+
+def test_a_file_without_rows_has_columns(tmp_path):
+    with writing(tmp_path / "rows.parquet") as append:
+        append(ROWS.clear())
+    (found,) = row_groups(tmp_path / "rows.parquet")
+    assert found.schema == ROWS.schema
+    assert pl.read_parquet(tmp_path / "rows.parquet").schema == ROWS.schema
+
+
+def test_the_same_rows_in_the_same_groups_are_the_same_bytes(tmp_path):
+    for name in ("a.parquet", "b.parquet"):
+        with writing(tmp_path / name) as append:
+            append(ROWS.head(4))
+            append(pl.concat([ROWS[4:7], ROWS[7:]], rechunk=False))
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_an_artefact_has_its_columns_checked(tmp_path):
+    with pytest.raises(RunError, match="negatives: column 'query_id' is missing"):  # noqa: SIM117
+        with writing(tmp_path / "negatives.parquet") as append:
+            append(ROWS)
+    with writing(tmp_path / "negatives.parquet") as append:
+        append(schema.empty("negatives"))
+    assert pl.read_parquet(tmp_path / "negatives.parquet").schema == schema.empty("negatives").schema
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, fault):
+    (tmp_path / "rows.parquet").write_bytes(b"old")
+    with pytest.raises(fault), writing(tmp_path / "rows.parquet") as append:
+        append(ROWS)
+        raise fault
+    gc.collect()  # nothing is said of the half-written rows
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("rows.parquet", b"old")]

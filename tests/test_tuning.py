@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from test_lists import topics
+
+from minerkit import pipeline
+from minerkit.recipe import Search
+from minerkit.recipes import load_recipe
+from minerkit.search import Hits, Index, Request, tuning
+from minerkit.search.lists import Lists
+from minerkit.search.request import Pairs
+from minerkit.search.tuning import Plan, recall, tuned
+
+
+@pytest.fixture(scope="module")
+def index() -> Index:
+    return Index(topics(1, 3000))
+
+
+def test_exact_is_exact(index):
+    plan = tuned(index, topics(2, 300), 10, Search(mode="exact"))
+    assert plan == Plan("exact") and plan.searcher(index) is index
+    assert plan.facts() == {"mode": "exact", "recall": 1.0}
+
+
+def test_a_search_that_takes_no_time_is_exact(index):
+    assert tuned(index, topics(2, 300), 10, Search(mode="auto")).mode == "exact"
+
+
+@pytest.mark.parametrize("target", [0.5, 0.9, 1.0])
+def test_effort_rises_until_the_target_is_met(index, target):
+    queries = topics(2, 300)
+    plan = tuned(index, queries, 10, Search(mode="ann", recall_target=target))
+    assert plan.mode == "ann" and plan.recall >= target
+    asked = Request(queries, 10, Pairs.none())
+    assert recall(plan.searcher(index).top(asked), index.top(asked)) == plan.recall
+    assert plan.facts()["probes"] == plan.probes >= tuning.PROBES
+
+
+def test_a_higher_target_takes_more_probes(index):
+    plans = [
+        tuned(index, topics(2, 300), 10, Search(mode="ann", recall_target=share)) for share in (0.3, 1.0)
+    ]
+    assert plans[0].probes < plans[1].probes
+
+
+def test_auto_takes_lists_only_where_they_save_time(index, monkeypatch):
+    monkeypatch.setattr(tuning, "WORTH", 0.0)
+    clock = iter(np.cumsum([0.0, 100.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).tolist())
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: next(clock))
+    assert tuned(index, topics(2, 300), 10, Search(recall_target=0.5)).mode == "ann"
+    clock = iter(np.cumsum([0.0, 1.0, 0.0, 100.0, 1.0, 1.0]).tolist())
+    assert tuned(index, topics(2, 300), 10, Search(recall_target=0.5)).mode == "exact"
+
+
+def test_a_plan_comes_back_from_its_tables(index):
+    plan = tuned(index, topics(2, 300), 10, Search(mode="ann", recall_target=0.9))
+    again = Plan.of(plan.frames(), index.documents.dim)
+    assert again.facts() == plan.facts()
+    assert isinstance(again.searcher(index), Lists)
+    assert (again.found.centroids == plan.found.centroids).all()
+    assert (again.found.list_of == plan.found.list_of).all()
+    assert Plan.of(Plan("exact").frames(), 48) == Plan("exact")
+
+
+def test_recall_counts_what_there_was_to_find():
+    best = Hits(np.array([[1, 2], [3, -1]]), np.zeros((2, 2), np.float32))
+    hits = Hits(np.array([[2, 5], [3, -1]]), np.zeros((2, 2), np.float32))
+    assert recall(hits, best) == pytest.approx(2 / 3)
+    assert recall(Hits.none(2, 2), Hits.none(2, 2)) == 1.0
+
+
+def test_an_approximate_run_says_so_and_fills_every_query(tmp_path):
+    exact = pipeline.mine(load_recipe("ai-ir", sample=True), tmp_path / "exact", "cpu")
+    spec = load_recipe("ai-ir", {"search.mode": "ann", "search.recall_target": 0.8}, sample=True)
+    run = pipeline.mine(spec, tmp_path / "ann", "cpu")
+    assert pipeline.audit_run(tmp_path / "ann") == []
+    facts = run.read_json("manifest.json")["search"]
+    assert facts["mode"] == "ann" and facts["recall"] >= 0.8 and facts["probes"] > 0
+    assert len(run.read("negatives.parquet")) == len(exact.read("negatives.parquet"))
