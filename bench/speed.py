@@ -1,8 +1,8 @@
 """Measure minerkit beside `sentence_transformers.util.mine_hard_negatives`: seconds, memory, what they find.
 
-    python -m bench.speed static random --folder /tmp/speed
-    python -m bench.speed minilm --cold 1 --folder /tmp/speed     # encodes once ...
-    python -m bench.speed minilm --cold 0 --folder /tmp/speed     # ... and goes on from that
+    python -m bench.speed static random --folder worlds
+    python -m bench.speed minilm --cold 1 --folder worlds     # encodes once ...
+    python -m bench.speed minilm --cold 0 --folder worlds     # ... and goes on from that
     python -m bench.speed growth --sizes 10000 30000 100000 300000 1000000 --peer-rows 100000
     python -m bench.speed million
 

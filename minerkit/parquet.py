@@ -10,7 +10,7 @@ import polars as pl
 from minerkit import schema
 from minerkit.files import replacing
 
-__all__ = ["Append", "row_groups", "write", "writing"]
+__all__ = ["Append", "write", "writing"]
 
 Compression = Literal["lz4", "zstd"]
 
@@ -75,21 +75,3 @@ def writing(path: Path) -> Iterator[Append]:
             raise
         if writer is not None:
             writer.close()
-
-
-def row_groups(path: Path) -> Iterator[pl.DataFrame]:
-    """Read a Parquet file a row group at a time.
-
-    Args:
-        path: An existing file.
-
-    Yields:
-        The rows of each group; one empty frame for a file without any.
-    """
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        if not file.num_row_groups:
-            yield pl.DataFrame(pl.from_arrow(file.schema_arrow.empty_table()))
-        for number in range(file.num_row_groups):
-            yield pl.DataFrame(pl.from_arrow(file.read_row_group(number)))

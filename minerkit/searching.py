@@ -179,7 +179,7 @@ def _enough_documents(recipe: Recipe, splits: pl.DataFrame) -> None:
 def _measured(queries: pl.DataFrame) -> tuple[str, npt.NDArray[np.int64]]:
     """Say which queries' retrieval is measured: all of dev, or some of train if there are none."""
     split = "dev" if (queries["split"] == "dev").any() else "train"
-    rows = (queries["split"] == split).arg_true().to_numpy().astype(np.int64)
+    rows = _rows(queries["split"] == split)
     if split == "train" and len(rows) > MEASURED:
         rows = np.sort(np.random.default_rng(0).choice(rows, MEASURED, replace=False))
     return split, rows

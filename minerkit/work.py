@@ -29,7 +29,7 @@ class Work:
 
 
 class Inputs(NamedTuple):
-    """What the stages after ingest read: queries, corpus, decided qrels, and the split of each document."""
+    """What the stages after ingest read: queries, corpus, qrels, and the split of each document."""
 
     queries: pl.DataFrame
     corpus: pl.DataFrame

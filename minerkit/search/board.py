@@ -56,15 +56,9 @@ class Board:
             noise: float32 of shape (size,): the largest error of a score.
             k: The rank whose score sets the threshold; None: that of the board.
         """
-        import torch
-
         k = k or self.k
-        if k > scores.shape[1]:
-            return
-        if self.ceilings is not None:
-            scores = torch.where(scores > (self.ceilings - noise)[rows, None], -torch.inf, scores)
-        reached = scores.topk(k, dim=1, sorted=False).values.amin(1)
-        self.threshold[rows] = reached - 2 * noise[rows]
+        if k <= scores.shape[1]:
+            self.threshold[rows] = self._needed(scores, rows, noise, k)
 
     def add(
         self, rows: "torch.Tensor", columns: "torch.Tensor", values: "torch.Tensor", noise: "torch.Tensor"
@@ -107,13 +101,8 @@ class Board:
         import torch
 
         rows = torch.arange(len(self.counts), device=noise.device) if rows is None else rows
-        values, columns, noise = self.values[rows], self.columns[rows], noise[rows]
-        certain = values
-        if self.ceilings is not None:
-            # Scores near the ceiling may be above it, so that they do not count for the k.
-            certain = torch.where(values > (self.ceilings[rows] - noise)[:, None], -torch.inf, values)
-        reached = certain.topk(k or self.k, dim=1, sorted=False).values.amin(1)
-        threshold = torch.maximum(self.threshold[rows], reached - 2 * noise)
+        values, columns = self.values[rows], self.columns[rows]
+        threshold = torch.maximum(self.threshold[rows], self._needed(values, rows, noise, k or self.k))
         crowded = (values > threshold[:, None]).sum(1) > self.room
         if bool(crowded.any()):
             last = values[crowded].topk(self.room + 1, dim=1).values[:, -1]
@@ -139,12 +128,20 @@ class Board:
         import torch
 
         self.tidy(noise)
-        values = self.values
-        if self.ceilings is not None:
-            values = torch.where(values > (self.ceilings - noise)[:, None], -torch.inf, values)
-        reached = values.topk(self.k, dim=1, sorted=False).values.amin(1)
-        guessed = self.threshold > reached - 2 * noise
+        everyone = torch.arange(len(self.counts), device=noise.device)
+        guessed = self.threshold > self._needed(self.values, everyone, noise, self.k)
         return torch.where(guessed, torch.maximum(self.floor, self.threshold), self.floor) + noise
+
+    def _needed(
+        self, scores: "torch.Tensor", rows: "torch.Tensor", noise: "torch.Tensor", k: int
+    ) -> "torch.Tensor":
+        """Say what a document must score to be among the k best, by the scores of some queries."""
+        import torch
+
+        if self.ceilings is not None:
+            # Scores near the ceiling may be above it, so that they do not count for the k.
+            scores = torch.where(scores > (self.ceilings - noise)[rows, None], -torch.inf, scores)
+        return scores.topk(k, dim=1, sorted=False).values.amin(1) - 2 * noise[rows]
 
     def _put(self, places: "torch.Tensor", columns: "torch.Tensor", values: "torch.Tensor") -> None:
         import torch

@@ -8,7 +8,6 @@ from minerkit.vectors import Vectors
 __all__ = ["DECIMALS", "exact_scores", "pair_scores", "rescored", "rounded"]
 
 FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 #: Scores are kept to six decimals.
 DECIMALS = 6
