@@ -1,48 +1,24 @@
 """Candidates for every query: the best documents, and below them as many eligible ones as are wanted."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from minerkit import schema
-from minerkit.filters import BACKFILLABLE, filter_false_negatives, thresholds, window
+from minerkit.asking import Asked
+from minerkit.collection import Collection
+from minerkit.filters import BACKFILLABLE, filter_false_negatives
 from minerkit.recipe import Mine
-from minerkit.search import Hits, Index, Limits, Pairs, Request, exact_scores, pair_scores
-from minerkit.search.lists import Lists
-from minerkit.vectors import Vectors
+from minerkit.search import Hits, Pairs, Request, pair_scores
 
-__all__ = ["Collection", "hit_rates", "rankings", "retrieve"]
+__all__ = ["hit_rates", "rankings", "retrieve"]
 
 IntArray = npt.NDArray[np.int64]
 #: Documents a query whose retrieval is measured gets.
 DEPTH = 100
-
-
-@dataclass(frozen=True)
-class Collection:
-    """Queries with their vectors, and an index of documents; both ids ascend, so that ties rank by id."""
-
-    query_ids: pl.Series
-    queries: Vectors
-    doc_ids: pl.Series
-    index: Index
-    #: Does the first search of all queries; None: the index.
-    first: Index | Lists | None = None
-
-    def positions(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Give rows (query_id, doc_id, ...) by position; rows of other splits are left out."""
-        queries = pl.DataFrame({"query_id": self.query_ids, "q": np.arange(len(self.query_ids))})
-        documents = pl.DataFrame({"doc_id": self.doc_ids, "d": np.arange(len(self.doc_ids))})
-        found = pairs.join(queries, on="query_id").join(documents, on="doc_id").drop("query_id", "doc_id")
-        return found.rename({"q": "query_id", "d": "doc_id"}).sort("query_id", "doc_id")
-
-    def part(self, start: int, stop: int) -> "Collection":
-        """Keep some of the queries."""
-        rows = np.arange(start, stop)
-        return replace(self, query_ids=self.query_ids[start:stop], queries=self.queries.subset(rows))
 
 
 def retrieve(
@@ -73,18 +49,12 @@ def retrieve(
         out, from 1; it is null for documents found by a search below the ceiling, and for positives below all
         ranked ones.
     """
-    index = collection.index
-    relevant = judged.filter(pl.col("relevance") > 0)
-    places = places or window(rules, relevant)
-    positives, blocked = _pairs([relevant]), _pairs([relevant, shut])
-    scores = pair_scores(
-        collection.queries.subset(positives.queries), index.documents.subset(positives.documents)
-    )
-    scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int64).alias("rank"))
+    index, first = collection.index, collection.first or collection.index
+    asked = Asked.of(collection, judged, shut, rules, wanted, places)
+    places = asked.places
 
-    def search(rows: IntArray, k: int, without: Pairs, ceilings: Limits = None) -> pl.DataFrame:
-        asked = Request(collection.queries.subset(rows), k, without.only(rows), ceilings)
-        return _frame(rows, index.top(asked))
+    def search(rows: IntArray, request: Request, k: int) -> pl.DataFrame:
+        return _frame(rows, index.top(replace(request.only(rows), k=k)))
 
     def short(*fillable: str) -> IntArray:
         """Find the queries with fewer usable candidates than wanted."""
@@ -94,21 +64,25 @@ def retrieve(
         have = np.bincount(usable["query_id"].to_numpy(), minlength=len(wanted))
         return np.flatnonzero(have < wanted)
 
-    best = (collection.first or index).top(Request(collection.queries, rules.keep, positives))
-    found = _ranked([scored, _frame(np.arange(len(wanted)), best)])
+    found: pl.DataFrame
+    ranked, *below = first.search(*asked.requests)
+    everyone = np.arange(len(wanted))
+    found = _ranked([asked.positives, _frame(everyone, ranked.top(everyone))])
     if rules.judged:
         found = _with_judged(found, collection, judged.filter(pl.col("relevance") == 0))
     if places is not None and places > rules.keep and len(rows := short()):
-        found = _usable(found, search(rows, places, positives), shut, rules, places)
-    if places is None or rules.shortfall == "backfill":
+        found = _usable(found, search(rows, asked.best, places), shut, rules, places)
+    if asked.fills:
         rows = short(*BACKFILLABLE)
-        reference = scored.group_by("query_id").agg(pl.col("score").min()).sort("query_id")["score"]
-        ceilings = _ceilings(exact_scores(reference.to_numpy()), rules)
-        sizes = 2 ** np.ceil(np.log2(wanted[rows])).astype(np.int64)  # few sizes, so few searches
-        for size in np.unique(sizes):
-            part = rows[sizes == size]
-            hits = search(part, int(size), blocked, ceilings[part])
-            found = _with(found, hits.with_columns(pl.lit(None, dtype=pl.Int64).alias("rank")))
+        rows = rows[asked.sizes[rows] <= asked.below.k]
+        found = _with(found, _unranked(_frame(rows, below[0].top(rows)), asked.sizes))
+        # Of the others, an exact search has found all there are.
+        left = (asked.sizes > asked.below.k) | (first is not index)
+        rows = short(*BACKFILLABLE) if left.any() else everyone[:0]
+        rows = rows[left[rows]]
+        for size in np.unique(asked.sizes[rows]):
+            hits = search(rows[asked.sizes[rows] == size], asked.below, int(size))
+            found = _with(found, _unranked(hits, asked.sizes))
     collection.queries.release()
     return schema.fit(
         "candidates",
@@ -137,7 +111,8 @@ def rankings(
     Returns:
         query_id, doc_id, rank (from 1), score; in the order of the queries, best first.
     """
-    left_out = _pairs([collection.positions(without)])
+    shut = collection.positions(without)
+    left_out = Pairs.of(shut["query_id"].to_numpy(), shut["doc_id"].to_numpy())
     hits = collection.index.top(Request(collection.queries, depth, left_out), progress)
     found = _frame(np.arange(len(hits.documents)), hits)
     return found.select(
@@ -170,18 +145,6 @@ def hit_rates(
     return {**rates, "mrr@10": float(np.where(first <= 10, 1 / first, 0).sum() / queries)}
 
 
-def _pairs(frames: Sequence[pl.DataFrame]) -> Pairs:
-    both = pl.concat([frame.select("query_id", "doc_id") for frame in frames])
-    return Pairs.of(both["query_id"].to_numpy(), both["doc_id"].to_numpy())
-
-
-def _ceilings(reference: npt.NDArray[np.float64], rules: Mine) -> npt.NDArray[np.float64]:
-    ceilings = np.full(len(reference), np.inf)
-    for highest in thresholds(reference, rules).values():
-        ceilings = np.minimum(ceilings, highest)
-    return ceilings
-
-
 def _frame(rows: IntArray, hits: Hits) -> pl.DataFrame:
     """List hits as unjudged candidates, by position."""
     k = hits.documents.shape[1]
@@ -195,6 +158,12 @@ def _frame(rows: IntArray, hits: Hits) -> pl.DataFrame:
         }
     )
     return frame.filter(pl.col("doc_id") >= 0)
+
+
+def _unranked(found: pl.DataFrame, sizes: IntArray) -> pl.DataFrame:
+    """Take as many documents found below a ceiling as a query is to get; they have no rank."""
+    most = sizes[found["query_id"].to_numpy()]
+    return found.filter(pl.col("rank") <= pl.Series(most)).with_columns(rank=pl.lit(None, dtype=pl.Int64))
 
 
 def _ordered(found: pl.DataFrame) -> pl.DataFrame:
@@ -228,9 +197,13 @@ def _with_judged(found: pl.DataFrame, collection: Collection, judged: pl.DataFra
 
 
 def _with(found: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-    """Add what is not there yet."""
+    """Add what is not there yet; only queries that get something are put in order again."""
     fresh = more.join(found, on=["query_id", "doc_id"], how="anti")
-    return _ordered(pl.concat([found, fresh], how="diagonal_relaxed")) if len(fresh) else found
+    if fresh.is_empty():
+        return found
+    given = pl.col("query_id").is_in(fresh["query_id"].unique().implode())
+    changed = _ordered(pl.concat([found.filter(given), fresh], how="diagonal_relaxed"))
+    return pl.concat([found.filter(~given), changed]).sort("query_id", maintain_order=True)
 
 
 def _usable(

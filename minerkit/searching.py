@@ -8,13 +8,15 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.artefacts import MARKERS
+from minerkit.asking import Asked
 from minerkit.cache import EmbeddingCache
+from minerkit.collection import Collection
 from minerkit.encoders import Encoder, Kind, load_encoder
 from minerkit.errors import SourceError
 from minerkit.exclude import exclusions
 from minerkit.filters import window
 from minerkit.recipe import Mine, Recipe
-from minerkit.retrieve import Collection, hit_rates, rankings, retrieve
+from minerkit.retrieve import hit_rates, rankings, retrieve
 from minerkit.samplers import pool_sizes
 from minerkit.search import Index, search_device
 from minerkit.search.tuning import Plan, tuned
@@ -77,9 +79,8 @@ def _search_all(
     with work.reporter.bar("Planning the search", 1) as advance:
 
         def planned(_: int) -> dict[str, pl.DataFrame]:
-            return tuned(
-                train.collection.index, train.collection.queries, rules.keep, work.recipe.search
-            ).frames()
+            asked = train.asked(rules).requests
+            return tuned(train.collection.index, asked, work.recipe.search).frames()
 
         plan = Plan.of(next(stage.pieces("plan", 1, planned)), documents.dim)
         advance(1)
@@ -112,6 +113,10 @@ class _Side:
     shut: pl.DataFrame
     wanted: npt.NDArray[np.int64]
     places: int | None
+
+    def asked(self, rules: Mine) -> Asked:
+        """Say what is asked for the candidates of all queries."""
+        return Asked.of(self.collection, self.judged, self.shut, rules, self.wanted, self.places)
 
     def retrieve(self, start: int, stop: int, rules: Mine) -> pl.DataFrame:
         """Search the candidates of some queries."""

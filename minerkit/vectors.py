@@ -1,6 +1,7 @@
 """Rows of embeddings that may lie on disk, larger than memory."""
 
 import mmap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,28 @@ class Vectors:
             float32 of shape (stop - start, dim).
         """
         return np.take(self._table, self.rows[start:stop], axis=0).astype(np.float32)
+
+    def reader(self, most: int) -> Callable[[IntArray], npt.NDArray[np.float32]]:
+        """Make a function that reads vectors again and again into the same memory.
+
+        Args:
+            most: The most vectors it will read at a time.
+
+        Returns:
+            A function from positions, integers of shape (n,), to float32 of shape (n, dim), which is
+            overwritten by the next call. (Fresh memory takes longer to get than the numbers to convert.)
+        """
+        import torch
+
+        stored = np.empty((most, self.dim), self.dtype)
+        numbers = torch.empty((most, self.dim), dtype=torch.float32)
+
+        def read(positions: IntArray) -> npt.NDArray[np.float32]:
+            part = stored[: len(positions)]
+            np.take(self._table, self.rows[positions], axis=0, out=part, mode="clip")
+            return numbers[: len(positions)].copy_(torch.from_numpy(part)).numpy()
+
+        return read
 
     def release(self) -> None:
         """Let the system take back the memory of mapped rows, until they are asked for again."""

@@ -63,7 +63,7 @@ def scrambled(query: str, document: str) -> float:
     return crc32(f"{query} {document}".encode()) / 2**32
 
 
-@pytest.mark.parametrize("depth", [5, 30])
+@pytest.mark.parametrize("depth", [5, pytest.param(30, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("run", ["answers_run", "captions_run"])
 def test_the_order_after_and_the_order_before_are_measured_alike(run, depth, reranker, request):
     from sentence_transformers import CrossEncoder

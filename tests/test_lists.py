@@ -77,9 +77,3 @@ def test_more_documents_than_a_query_has_room_for_are_no_error(request_):
     index = Index(Vectors.of(same))
     hits = Lists(index, clusters(index.documents), 50).top(Request(request_.queries, 5, Pairs.none()))
     assert hits.documents.shape == (200, 5)
-
-
-def test_progress_adds_up(index, found, request_):
-    steps: list[int] = []
-    Lists(index, found, 2).top(request_, steps.append)
-    assert sum(steps) == 200

@@ -212,6 +212,7 @@ def test_the_log_runs_from_the_untrained_to_the_trained_model(of_reranker):
     assert bold == [f"**{of_reranker.account['best_step']}**"]
 
 
+@pytest.mark.slow
 def test_a_training_taken_up_again_logs_all_of_it(of_reranker, sample_run, tmp_path, monkeypatch):
     def killed(self, args, state, control, **more):
         if state.global_step == 4:

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minerkit import retrieve as module
+from minerkit.collection import Collection
 from minerkit.filters import filter_false_negatives, thresholds, window
 from minerkit.recipe import Mine
-from minerkit.retrieve import Collection, hit_rates, rankings
+from minerkit.retrieve import hit_rates, rankings
 from minerkit.search import Index
 from minerkit.vectors import Vectors
 

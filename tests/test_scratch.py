@@ -51,6 +51,7 @@ def test_a_sentence_transformer_takes_the_mean_of_its_tokens():
     assert model.encode(["How is a wafer polished?", "晶圆"]).shape == (2, 128)
 
 
+@pytest.mark.slow
 def test_other_processes_make_the_same_bytes(tmp_path):
     found = set()
     for seed in ("1", "2"):

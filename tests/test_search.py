@@ -245,13 +245,27 @@ def test_queries_whose_best_documents_lie_together_are_searched_again(form, monk
     again: list[tuple[bool, int]] = []
     scan = Index._scan
 
-    def spied(self, rows, request, form, hopeful, hits):
-        again.append((hopeful, len(rows)))
-        return scan(self, rows, request, form, hopeful, hits)
+    def spied(self, requests, form, hopeful):
+        again.append((hopeful, len(requests[0])))
+        return scan(self, requests, form, hopeful)
 
     monkeypatch.setattr(Index, "_scan", spied)
     assert same(top(queries, documents, 40), brute_force(queries, documents, 40))
     assert again[0] == (True, 30) and again[1][0] is False and 1 <= again[1][1] < 30
+
+
+def test_a_crowd_below_a_ceiling_is_told_apart(form, monkeypatch):
+    """More score about the ceiling than there is room for: eight bits cannot tell which are below."""
+    monkeypatch.setattr("minerkit.search.scan.CROWD", 20)
+    rng = np.random.default_rng(22)
+    queries, documents = unit(rng, 6, 48, "float32"), unit(rng, 900, 48, "float32")
+    documents[:500] = queries[0] + 0.0005 * unit(rng, 500, 48, "float32") * np.sqrt(48)
+    documents = documents.astype("float16")
+    queries = queries.astype("float16")
+    exact = np.round(queries.astype(np.float64) @ documents.astype(np.float64).T, 6)
+    ceilings = np.median(exact[:, :500], axis=1)
+    found = top(queries, documents, 5, ceilings=ceilings)
+    assert same(found, brute_force(queries, documents, 5, ceilings=ceilings))
 
 
 def test_an_index_is_searched_again_and_again(form):
@@ -266,9 +280,40 @@ def test_an_index_is_searched_again_and_again(form):
 
 def test_codes_that_exceed_the_memory_lie_on_disk(monkeypatch):
     documents = unit(np.random.default_rng(15), 300, 16)
-    codes = coded.CodedDocuments.shuffled(Vectors.of(documents), Format("float32", "cpu"), 100)
-    assert codes._file is not None and not codes._held
+    codes = coded.CodedDocuments.shuffled(Vectors.of(documents), Format("int8", "cpu"), 100)
+    assert codes._file is not None and not codes._held and not codes.held
     assert sum(len(chunk.matrix) for chunk in codes.chunks()) == 300
+
+
+def test_documents_in_float32_are_read_again_and_not_kept():
+    rows = unit(np.random.default_rng(15), 300, 24)
+    codes = coded.CodedDocuments.shuffled(Vectors.of(rows), Format("int8", "cpu"), 1 << 20)
+    plain = codes.in_float32()
+    assert codes.held and not plain.held and not plain._held
+    found = np.concatenate([chunk.matrix.numpy().copy() for chunk in plain.chunks()])
+    assert np.array_equal(found, rows[plain.order].astype(np.float32))
+    assert plain.longest == codes.longest and plain.scale == 1
+
+
+@given(
+    seed=st.integers(0, 1000),
+    k=st.integers(1, 30),
+    few=st.integers(1, 12),
+    memory=st.sampled_from([8, 1 << 30]),
+)
+@settings(max_examples=25)
+def test_several_requests_are_answered_by_one_scan(seed, k, few, memory):
+    rng = np.random.default_rng(seed)
+    queries, documents = unit(rng, 40, 24), unit(rng, 300, 24)
+    blocked, pairs = some_pairs(rng, 40, 300, 60)
+    ceilings = rng.uniform(-0.2, 0.6, 40)
+    asked = Vectors.of(queries)
+    index = Index(Vectors.of(documents), memory=memory)
+    found = index.search(Request(asked, k, Pairs.none()), Request(asked, few, pairs, ceilings))
+    rows = np.flatnonzero(rng.random(40) < 0.3)
+    assert same(found[0].top(np.arange(40)), brute_force(queries, documents, k))
+    best, scores = brute_force(queries, documents, few, blocked, ceilings)
+    assert same(found[1].top(rows), ([best[row] for row in rows], [scores[row] for row in rows]))
 
 
 def test_codes_are_the_same_from_disk_and_from_memory(form, monkeypatch):

@@ -19,8 +19,9 @@ LAYERS = [
     {"losses"},
     {"recipes", "clean", "splits", "exclude", "encoders", "search", "passages", "distributions"}
     | {"profile", "card_tables", "trainer", "failures"},
-    {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit"}
+    {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit", "collection"}
     | {"lexical", "models", "scoreboard", "training_summary", "arguments", "scratch"},
+    {"asking"},
     {"retrieve", "manifest", "report", "summary", "card_parts", "dev"}
     | {"base", "staging", "work"},
     {"card", "model_card"},

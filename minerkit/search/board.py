@@ -1,150 +1,125 @@
 """The best scores seen so far for a tile of queries, and the score a document needs to be worth a look."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from minerkit.search import kernels
+from minerkit.search.request import Pairs
+
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Board"]
+__all__ = ["Board", "Kept"]
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.integer[Any]]
+#: Documents of a first tile that a GPU gives whole, before there are thresholds.
+LEAD = 1024
 
 
 class Board:
     """Keeps, for each query, every document that may be among its k best, from scores with a known error.
 
     A document stays while its score is within twice the error of the k-th best; that is enough to hold the k
-    best by exact score. There is room for so many; what had to go for want of it is remembered by `floor`.
+    best by exact score. There is room for so many; what had to go for want of it is remembered by a floor.
     """
 
     def __init__(
-        self, size: int, k: int, room: int, ceilings: npt.NDArray[np.float64] | None, device: str
+        self, k: int, room: int, noise: FloatArray, shut: Pairs, ceilings: npt.NDArray[np.float64] | None
     ) -> None:
         """Start with nothing.
 
         Args:
-            size: How many queries.
-            k: How many documents each is to get.
+            k: How many documents each of n queries is to get.
             room: Documents kept per query, at least k.
-            ceilings: float64 of shape (size,): the highest exact score that counts; None: all do.
-            device: A torch device.
+            noise: float32 of shape (n,): the largest error of a score.
+            shut: Documents, by column, that do not count.
+            ceilings: float64 of shape (n,): the highest exact score that counts; None: all do.
         """
-        import torch
+        size, self.k, self.room = len(noise), k, room
+        ordered = Pairs.of(shut.queries, shut.documents)
+        #: Scores of the documents held and their columns, and how many there are.
+        self.values = np.empty((size, 2 * room), np.float32)
+        self.columns = np.empty((size, 2 * room), np.int32)
+        self.counts = np.zeros(size, np.int64)
+        #: What a document must score above to be of interest, and the highest score dropped for want of room.
+        self.threshold = np.full(size, -np.inf, np.float32)
+        self.floor = self.threshold.copy()
+        self.noise = noise
+        self.ceilings = (np.full(size, np.inf) if ceilings is None else ceilings).astype(np.float32)
+        #: Columns that do not count, ascending: those of query q are shut[starts[q] : starts[q + 1]].
+        self._starts = np.searchsorted(ordered.queries, np.arange(size + 1))
+        self._shut = ordered.documents.astype(np.int32)
 
-        self.k, self.room = k, room
-        self.values = torch.full((size, 2 * room), -torch.inf, device=device)
-        self.columns = torch.full((size, 2 * room), -1, dtype=torch.int32, device=device)
-        self.counts = torch.zeros(size, dtype=torch.int64, device=device)
-        #: A document below it cannot be among the k best.
-        self.threshold = torch.full((size,), -torch.inf, device=device)
-        #: The highest score that was dropped for want of room.
-        self.floor = torch.full((size,), -torch.inf, device=device)
-        self.ceilings = None if ceilings is None else torch.from_numpy(ceilings.astype(np.float32)).to(device)
+    @property
+    def _state(self) -> kernels.State:
+        return (
+            self.values, self.columns, self.counts, self.threshold, self.floor, self.noise, self.ceilings,
+            self._starts, self._shut,
+        )  # fmt: skip
 
-    def seed(
-        self, rows: "torch.Tensor", scores: "torch.Tensor", noise: "torch.Tensor", k: int | None = None
-    ) -> None:
-        """Set first thresholds from scores of some documents.
-
-        The k-th best of them is at most the k-th best of all. So is the k-th best of the maxima of groups of
-        documents, which is hardly less where there are many groups.
+    def take(self, tile: "torch.Tensor", rows: IntArray, start: int, units: FloatArray, k: int) -> None:
+        """Take from products what may be among the k best.
 
         Args:
-            rows: int64 of shape (n,): the queries.
-            scores: float32 of shape (n, m).
-            noise: float32 of shape (size,): the largest error of a score.
-            k: The rank whose score sets the threshold; None: that of the board.
-        """
-        k = k or self.k
-        if k <= scores.shape[1]:
-            self.threshold[rows] = self._needed(scores, rows, noise, k)
-
-    def add(
-        self, rows: "torch.Tensor", columns: "torch.Tensor", values: "torch.Tensor", noise: "torch.Tensor"
-    ) -> None:
-        """Take documents above the threshold.
-
-        Args:
-            rows: int64 of shape (hits,): query, ascending.
-            columns: int64 of shape (hits,): document.
-            values: float32 of shape (hits,): score.
-            noise: float32 of shape (size,): the largest error of a score.
-        """
-        import torch
-
-        width = self.values.shape[1]
-        while len(rows):
-            fresh = torch.bincount(rows, minlength=len(self.counts))
-            after = self.counts + fresh
-            slots = (after - fresh.cumsum(0))[rows] + torch.arange(len(rows), device=rows.device)
-            if int(after.max()) <= width:
-                self._put(rows * width + slots, columns, values)
-                self.counts = after
-                return
-            fits = slots < width
-            self._put((rows * width + slots)[fits], columns[fits], values[fits])
-            self.counts = after.clamp(max=width)
-            self.tidy(noise, (after > width).nonzero()[:, 0])
-            left = ~fits & (values > self.threshold[rows])
-            rows, columns, values = rows[left], columns[left], values[left]
-
-    def tidy(self, noise: "torch.Tensor", rows: "torch.Tensor | None" = None, k: int | None = None) -> None:
-        """Drop what cannot be among the k best, and raise thresholds.
-
-        Args:
-            noise: float32 of shape (size,): the largest error of a score.
-            rows: int64 of shape (n,): the queries; None: all.
-            k: The rank whose score sets the threshold; None: that of the board. A smaller one is a guess, for
+            tile: Shape (m, d): products of queries with documents.
+            rows: int64 of shape (m,): the queries.
+            start: The column of the first document.
+            units: float32 of shape (m,): the score that a product of one stands for.
+            k: The rank whose score sets thresholds. One smaller than that of the board is a guess, for
                 documents that are a sample of all; `settled` says where it was wrong.
         """
-        import torch
+        if tile.device.type == "cpu":
+            numbers = tile.float() if tile.dtype.itemsize < units.itemsize else tile
+            kernels.take(self._state, k, self.room, numbers.numpy(), rows, start, units)
+            return
+        lead = LEAD if np.isneginf(self.threshold[rows]).any() else 0
+        for part, first in ((tile[:, :lead], start), (tile[:, lead:], start + lead)):
+            highest = self.ceilings + self.noise
+            limits = self.threshold[rows] / units, highest[rows] / units
+            found, columns, products = _passed(part, *limits)
+            scores = products * units[found]
+            kernels.add(self._state, k, self.room, rows[found], columns + first, scores)
+            self.tidy(k)
 
-        rows = torch.arange(len(self.counts), device=noise.device) if rows is None else rows
-        values, columns = self.values[rows], self.columns[rows]
-        threshold = torch.maximum(self.threshold[rows], self._needed(values, rows, noise, k or self.k))
-        crowded = (values > threshold[:, None]).sum(1) > self.room
-        if bool(crowded.any()):
-            last = values[crowded].topk(self.room + 1, dim=1).values[:, -1]
-            threshold[crowded] = torch.maximum(threshold[crowded], last)
-            self.floor[rows[crowded]] = threshold[crowded]
-        kept, slots = (values > threshold[:, None]).nonzero(as_tuple=True)
-        counts = torch.bincount(kept, minlength=len(rows))
-        places = torch.arange(len(kept), device=kept.device) - (counts.cumsum(0) - counts)[kept]
-        self.threshold[rows], self.counts[rows] = threshold, counts
-        self.values[rows] = -torch.inf
-        self._put(rows[kept] * values.shape[1] + places, columns[kept, slots], values[kept, slots])
+    def tidy(self, k: int) -> None:
+        """Drop what cannot be among the k best, and raise thresholds; k as in `take`."""
+        kernels.tidy(self._state, k, self.room)
 
-    def settled(self, noise: "torch.Tensor") -> "torch.Tensor":
-        """Finish.
+    def settled(self) -> "Kept":
+        """Finish: give what may be among the k best."""
+        held = kernels.settle(self._state, self.k, self.room)
+        return Kept(held, np.concatenate([[0], np.cumsum(self.counts)]), self.floor + self.noise)
 
-        Args:
-            noise: float32 of shape (size,): the largest error of a score.
 
-        Returns:
-            float32 of shape (size,): the highest exact score of a document that is not here, where it may be
-            among the k best; else -inf.
-        """
-        import torch
+@dataclass(frozen=True)
+class Kept:
+    """The documents that may be among the k best of each of n queries.
 
-        self.tidy(noise)
-        everyone = torch.arange(len(self.counts), device=noise.device)
-        guessed = self.threshold > self._needed(self.values, everyone, noise, self.k)
-        return torch.where(guessed, torch.maximum(self.floor, self.threshold), self.floor) + noise
+    The columns of query q are columns[starts[q] : starts[q + 1]]; floor is the highest exact score that a
+    document left out may have, where it may be among the k best, else -inf: float32 of shape (n,).
+    """
 
-    def _needed(
-        self, scores: "torch.Tensor", rows: "torch.Tensor", noise: "torch.Tensor", k: int
-    ) -> "torch.Tensor":
-        """Say what a document must score to be among the k best, by the scores of some queries."""
-        import torch
+    columns: npt.NDArray[np.int32]
+    starts: IntArray
+    floor: FloatArray
 
-        if self.ceilings is not None:
-            # Scores near the ceiling may be above it, so that they do not count for the k.
-            scores = torch.where(scores > (self.ceilings - noise)[rows, None], -torch.inf, scores)
-        return scores.topk(k, dim=1, sorted=False).values.amin(1) - 2 * noise[rows]
+    def of(self, rows: IntArray) -> npt.NDArray[np.int32]:
+        """Give the columns of some queries, int32 of shape (n, w): -1 for none, which come last."""
+        counts = np.diff(self.starts)[rows]
+        places = np.arange(int(counts.max(initial=0)))
+        at = np.minimum(self.starts[rows, None] + places, max(0, len(self.columns) - 1))
+        return np.where(places < counts[:, None], self.columns[at], -1)
 
-    def _put(self, places: "torch.Tensor", columns: "torch.Tensor", values: "torch.Tensor") -> None:
-        import torch
 
-        self.values.view(-1).scatter_(0, places, values)
-        self.columns.view(-1).scatter_(0, places, columns.to(torch.int32))
+def _passed(tile: "torch.Tensor", low: FloatArray, high: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """Find the products between limits of their row, on the device: rows, columns, and products."""
+    import torch
+
+    limits = (torch.from_numpy(limit)[:, None].to(tile.device) for limit in (low, high))
+    least, most = limits
+    rows, columns = ((tile > least) & (tile <= most)).nonzero(as_tuple=True)
+    return rows.cpu().numpy(), columns.cpu().numpy(), tile[rows, columns].float().cpu().numpy()

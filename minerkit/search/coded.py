@@ -1,5 +1,6 @@
 """Documents coded once and scanned many times, chunk by chunk: few in memory, many in a file."""
 
+import copy
 import math
 import os
 import tempfile
@@ -71,7 +72,9 @@ class CodedDocuments:
         self.column[order] = np.arange(len(documents), dtype=np.int32)
         self._held: list[torch.Tensor] = []
         self._file: IO[bytes] | None = None
-        if documents.dim * len(documents) * getattr(torch, format.name).itemsize > memory:
+        #: In float32 nothing is gained by keeping codes: documents are read again as they are scanned.
+        self._kept = format.name != "float32"
+        if self._kept and documents.dim * len(documents) * getattr(torch, format.name).itemsize > memory:
             cache_folder().mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=cache_folder())  # noqa: SIM115
         # Tiles are read many at a time, and no chunk begins within one.
@@ -101,15 +104,30 @@ class CodedDocuments:
         bounds = np.append(np.arange(0, len(order), tile), len(order))
         return cls(documents, format, memory, order, bounds)
 
+    def in_float32(self) -> "CodedDocuments":
+        """Give the same documents in the same order, not coded."""
+        plain = copy.copy(self)
+        plain.format = Format("float32", self.format.device)
+        plain._held, plain._file, plain._kept = [], None, False
+        plain._scales, plain.scale = np.ones_like(self._scales), 1.0
+        return plain
+
     @property
     def held(self) -> bool:
         """Whether all codes are in memory, so that going over them again costs nothing."""
-        return self._file is None
+        return self._kept and self._file is None
 
     def chunks(self) -> Iterator[Chunk]:
         """Read all documents, each once."""
         import torch
 
+        if not self._kept:
+            read = self._documents.reader(int(np.diff(self._bounds).max(initial=0)))
+            for tile in range(len(self._scales)):
+                bounds = self._bounds[tile : tile + 2]
+                matrix = torch.from_numpy(read(self.order[bounds[0] : bounds[1]])).to(self.format.device)
+                yield Chunk(tile, bounds, matrix, self._scales[tile : tile + 1])
+            return
         kind, dim = getattr(torch, self.format.name), self._documents.dim
         width = dim * kind.itemsize
         for number, tiles in enumerate(self._chunks):
@@ -139,6 +157,6 @@ class CodedDocuments:
             lengths = part.lengths[part.lengths > 0]
             self.shortest = min(self.shortest, float(lengths.min(initial=math.inf)))
             self.scale = max(self.scale, float(part.scales[0]))
-        if self._file is None:
+        if self.held:
             self._held.append(torch.cat([part.matrix for part in codes]))
         self._documents.release()

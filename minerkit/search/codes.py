@@ -1,12 +1,13 @@
 """Vectors as small numbers: the form a scan multiplies, with a bound on what it gets wrong.
 
 Vectors are rotated at random, so that no dimension stands out, and rounded to eight bits where the chip
-multiplies these fastest, else to bfloat16, or kept in float32. A score from codes is off by less than
-`noise` says; the scan keeps everything within twice that, and scores it again exactly.
+multiplies these fastest, or to bfloat16; or they stay what they are, in float32. A score from codes is off by
+less than `noise` says; the scan keeps everything within twice that, and scores it again exactly.
 """
 
 import functools
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,9 @@ def encode(vectors: Array, format: Format, together: bool = False) -> Codes:
     """
     import torch
 
+    if format.name == "float32":
+        lengths = np.linalg.norm(vectors, axis=1)
+        return Codes(torch.from_numpy(vectors).to(format.device), np.ones_like(lengths), lengths)
     rotated = _rotated(torch.from_numpy(vectors))
     lengths = rotated.norm(dim=1)
     largest = torch.maximum(rotated.amax(1), -rotated.amin(1)) / 127 if format.name == "int8" else lengths
@@ -130,11 +134,18 @@ def products(queries: "torch.Tensor", documents: "torch.Tensor", out: "torch.Ten
 
 
 def room(queries: "torch.Tensor", documents: int) -> "torch.Tensor":
-    """Make room for products of coded queries with so many documents."""
+    """Make room for products of coded queries with so many documents; a thread has one room, used again."""
     import torch
 
     kind = torch.int32 if queries.dtype == torch.int8 else queries.dtype
-    return torch.empty(len(queries) * documents, dtype=kind, device=queries.device)
+    key, size = f"{kind} {queries.device}", len(queries) * documents
+    rooms: dict[str, torch.Tensor] = _rooms.__dict__
+    if key not in rooms or len(rooms[key]) < size:
+        rooms[key] = torch.empty(size, dtype=kind, device=queries.device)
+    return rooms[key]
+
+
+_rooms = threading.local()
 
 
 @functools.cache

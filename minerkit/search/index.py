@@ -6,27 +6,30 @@ there is no room for all that may be, a second scan follows, one in float32, the
 So the result does not depend on the chip, on tile sizes, threads or device.
 """
 
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from minerkit.errors import EncoderError
+from minerkit.search.board import Kept
 from minerkit.search.coded import CodedDocuments
 from minerkit.search.codes import FEW, Format, fastest
+from minerkit.search.found import Found
 from minerkit.search.request import Hits, Request
 from minerkit.search.scan import QueryTile, places
-from minerkit.search.scores import DECIMALS, exact_scores, rescored, rounded
+from minerkit.search.scores import DECIMALS, exact_scores, rounded
 from minerkit.threads import shares, torch_map
 from minerkit.vectors import Vectors
 
-__all__ = ["Index", "search_device", "settle"]
+__all__ = ["Index", "search_device"]
 
 IntArray = npt.NDArray[np.int64]
 
 #: Queries of a tile of scores, which stays in a core's cache; a GPU wants larger ones.
-TILE, GPU_TILE = 512, 8192
+TILE, GPU_TILE = 1024, 8192
 #: The most queries that go over the documents together.
 TOGETHER = 16384
 #: Bytes of a place on the board of a query, which has two for each that is kept.
@@ -84,24 +87,49 @@ class Index:
             The documents, best first; as many columns as are wanted, and as there are documents.
         """
         hits = Hits.none(len(request), min(request.k, len(self)))
-        if not hits.documents.size:
-            return hits
-        rows, together = np.arange(len(request)), self._together(request)
-        fast, sure = self._fastest(), Format("float32", self.device)
-        passes = [(fast, True), (fast, False), (sure, False)]
-        if request.ceilings is not None:  # more codes of the same kind cannot tell what is below a ceiling
-            passes.remove((fast, False))
-        for format, hopeful in dict.fromkeys(passes):
-            parts = [rows[at : at + together] for at in range(0, len(rows), together)]
-            left = np.concatenate(
-                [rows[:0], *(self._scan(part, request, format, hopeful, hits) for part in parts)]
-            )
-            progress(len(rows) - len(left))
-            rows = left
+        together = self._together(request)
+        for start in range(0, len(request) if len(self) else 0, together):
+            rows = np.arange(start, min(start + together, len(request)))
+            hits.put(rows, self.search(request.only(rows))[0].top(np.arange(len(rows))))
+            progress(len(rows))
+        return hits
+
+    def search(self, *requests: Request) -> list[Found]:
+        """Go over the documents once for several requests of the same queries.
+
+        Args:
+            requests: What is wanted of n queries, few enough for all that is found to be in memory.
+
+        Returns:
+            What was found for each request.
+        """
+        return self._scan(requests, self._fastest(), hopeful=True)
+
+    def prepare(self) -> None:
+        """Code the documents now, on all cores, and not at the first search."""
+        self._coded(self._fastest())
+
+    def again(self, request: Request, format: Format, hopeful: bool) -> Hits:
+        """Search for queries that a scan was not sure of.
+
+        Args:
+            request: What is wanted of n queries.
+            format: How the scan multiplied.
+            hopeful: Whether it was hopeful.
+
+        Returns:
+            The documents, best first.
+        """
+        everyone, sure = np.arange(len(request)), Format("float32", self.device)
+        # More codes of the same kind cannot tell what is below a ceiling.
+        if hopeful and request.ceilings is None:
+            return self._scan((request,), format, hopeful=False)[0].top(everyone)
+        if format != sure:
+            return self._scan((request,), sure, hopeful=False)[0].top(everyone)
+        hits = Hits.none(len(request), min(request.k, len(self)))
         step = max(1, min(WHOLE, self.memory // 8) // (len(self) * 8))
-        for part in (rows[at : at + step] for at in range(0, len(rows), step)):
+        for part in (everyone[at : at + step] for at in range(0, len(everyone), step)):
             hits.put(part, self._whole(request.only(part)))
-            progress(len(part))
         return hits
 
     def _fastest(self) -> Format:
@@ -113,38 +141,35 @@ class Index:
         per_query = PLACE * places(request) + 2 * self.documents.dim
         return max(TILE, min(TOGETHER, self.memory // 4 // per_query))
 
-    def prepare(self) -> None:
-        """Code the documents now, on all cores, and not at the first search."""
-        self._coded(self._fastest())
-
     def _coded(self, format: Format) -> CodedDocuments:
-        """Code the documents when they are first searched; few searches need a second format."""
+        """Code the documents when they are first searched."""
         with self._lock:
             if format not in self._made:
-                self._made[format] = CodedDocuments.shuffled(self.documents, format, self.memory // 8)
+                if self._made:  # the second one is float32
+                    self._made[format] = next(iter(self._made.values())).in_float32()
+                else:
+                    self._made[format] = CodedDocuments.shuffled(self.documents, format, self.memory // 8)
             return self._made[format]
 
-    def _scan(self, rows: IntArray, request: Request, format: Format, hopeful: bool, hits: Hits) -> IntArray:
-        """Search for some queries in all documents; give those whose result is not sure."""
+    def _scan(self, requests: Sequence[Request], format: Format, hopeful: bool) -> list[Found]:
         coded, size = self._coded(format), TILE if self.device == "cpu" else GPU_TILE
-        parts = [rows[at : at + size] for at in range(0, len(rows), size)]
+        everyone = np.arange(len(requests[0]))
+        parts = [everyone[at : at + size] for at in range(0, len(everyone), size)]
 
-        def searched(group: list[IntArray]) -> list[IntArray]:
-            tiles = [QueryTile(request.only(part), coded, hopeful) for part in group]
+        def scanned(group: list[IntArray]) -> list[list[Kept]]:
+            tiles = [
+                QueryTile([request.only(part) for request in requests], coded, hopeful) for part in group
+            ]
             for chunk in coded.chunks():
                 for tile in tiles:
                     tile.scan(chunk)
-            return [finished(part, tile) for part, tile in zip(group, tiles, strict=True)]
-
-        def finished(part: IntArray, tile: QueryTile) -> IntArray:
-            found, sure = settle(tile, coded.order, self.documents)
-            hits.put(part, found)
-            return part[~sure]
+            return [tile.settled() for tile in tiles]
 
         groups = [[part] for part in parts] if coded.held else shares(parts)
-        unsure = [part for group in torch_map(searched, groups, self.device) for part in group]
+        kept = [tile for group in torch_map(scanned, groups, self.device) for tile in group]
         self.documents.release()
-        return np.concatenate([rows[:0], *unsure])
+        again = functools.partial(self.again, format=format, hopeful=hopeful)
+        return Found.each(requests, self.documents, coded, parts, kept, again)
 
     def _whole(self, request: Request) -> Hits:
         """Rank the whole collection for some queries in float64."""
@@ -167,28 +192,3 @@ class Index:
         order = torch.from_numpy(keys).topk(min(request.k, len(self)), dim=1).indices.numpy()
         best = np.take_along_axis(scores, order, axis=1)
         return Hits(np.where(np.isfinite(best), order, -1), best)
-
-
-def settle(
-    tile: QueryTile, order: npt.NDArray[np.integer], documents: Vectors
-) -> tuple[Hits, npt.NDArray[np.bool_]]:
-    """Score what a scan has left exactly, and take the best.
-
-    Args:
-        tile: Queries that have been over the documents.
-        order: The position of each column.
-        documents: What the positions mean.
-
-    Returns:
-        The best documents; and bool of shape (n,): whether nothing is missing for want of room.
-    """
-    request, (columns, floor) = tile.request, tile.candidates()
-    found = np.where(columns >= 0, order[columns], -1).astype(np.int64)
-    found.sort(axis=1)  # -1 first, then by position
-    scores = rescored(request.queries, documents, found)
-    if request.ceilings is not None:
-        scores[exact_scores(scores) > request.ceilings[:, None]] = -np.inf
-    best = np.argsort(-scores, axis=1, kind="stable")[:, : request.k]
-    scores, found = np.take_along_axis(scores, best, axis=1), np.take_along_axis(found, best, axis=1)
-    full = scores[:, -1] if scores.shape[1] == request.k else np.full(len(scores), -np.inf)
-    return Hits(np.where(scores > -np.inf, found, -1), scores), (floor == -np.inf) | (full > floor)

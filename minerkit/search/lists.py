@@ -4,15 +4,17 @@ An inverted file (Jégou et al. 2011, section IV) for many queries at once: each
 queries that probe it, as the exact scan does with a tile of documents. What is found is scored exactly.
 """
 
-from collections.abc import Callable
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from minerkit.search.board import Kept
 from minerkit.search.coded import CodedDocuments
 from minerkit.search.codes import encode, fastest, products, room
-from minerkit.search.index import Index, settle
+from minerkit.search.found import Found
+from minerkit.search.index import Index
 from minerkit.search.request import Hits, Request
 from minerkit.search.scan import Asking, QueryTile
 from minerkit.threads import shares, torch_map
@@ -23,7 +25,7 @@ __all__ = ["Clusters", "Lists", "clusters"]
 IntArray = npt.NDArray[np.int64]
 
 #: Lists per square root of the number of documents, and documents a list that its centroid is found from.
-LISTS, TRAINED_ON = 4, 32
+LISTS, TRAINED_ON = 2, 32
 #: Queries that probe together, and vectors whose nearest centroids are found together.
 TILE, BLOCK = 4096, 1024
 SEED = 12
@@ -105,43 +107,55 @@ class Lists:
         self._bounds = np.searchsorted(found.list_of[order], np.arange(len(found.centroids) + 1))
         self._coded = CodedDocuments(index.documents, fastest("cpu"), index.memory // 8, order, self._bounds)
 
-    def top(self, request: Request, progress: Callable[[int], object] = id) -> Hits:
+    def top(self, request: Request) -> Hits:
         """Find documents as `Index.top` does; some of the best may be missing.
 
         Args:
             request: What is wanted of n queries.
-            progress: Called with the number of queries done, each time some are.
 
         Returns:
             The documents, best first.
         """
-        hits = Hits.none(len(request), min(request.k, len(self.documents)))
-        parts = [np.arange(at, min(at + TILE, len(request))) for at in range(0, len(request), TILE)]
-        probed = nearest(request.queries, self._centroids, min(self.probes, len(self._centroids)))
+        return self.search(request)[0].top(np.arange(len(request)))
 
-        def searched(group: list[IntArray]) -> None:
-            tiles = [QueryTile(request.only(part), self._coded) for part in group]
-            first, every = zip(*(self._asking(probed[part], request.k) for part in group), strict=True)
-            for step, asking in ((QueryTile.prime, first), (QueryTile.probe, every)):
+    def search(self, *requests: Request) -> list[Found]:
+        """Search as `Index.search` does; some of the best may be missing.
+
+        Args:
+            requests: What is wanted of n queries.
+
+        Returns:
+            What was found for each request.
+        """
+        asked, k = requests[0].queries, max(request.k for request in requests)
+        parts = [np.arange(at, min(at + TILE, len(asked))) for at in range(0, len(asked), TILE)]
+        probed = nearest(asked, self._centroids, min(self.probes, len(self._centroids)))
+
+        def searched(group: list[IntArray]) -> list[list[Kept]]:
+            tiles = [QueryTile([request.only(part) for request in requests], self._coded) for part in group]
+            first, others = zip(*(self._asking(probed[part], k) for part in group), strict=True)
+            for asking in (first, others):
                 for chunk in self._coded.chunks():
-                    for tile, asked in zip(tiles, asking, strict=True):
-                        step(tile, chunk, asked)
-            for part, tile in zip(group, tiles, strict=True):
-                hits.put(part, settle(tile, self._coded.order, self.documents)[0])
+                    for tile, own in zip(tiles, asking, strict=True):
+                        tile.probe(chunk, own)
+            return [tile.settled() for tile in tiles]
 
-        for _ in torch_map(searched, shares(parts)):
-            pass
+        kept = [tile for group in torch_map(searched, shares(parts)) for tile in group]
         self.documents.release()
-        progress(len(request))
-        return hits
+        again = functools.partial(self._index.again, format=self._coded.format, hopeful=True)
+        return Found.each(requests, self.documents, self._coded, parts, kept, again)
 
     def _asking(self, probed: IntArray, k: int) -> tuple[Asking, Asking]:
-        """Say which queries ask for which list: for the nearest one that can fill them, and for all."""
+        """Say which queries ask for which list: first for the nearest one that can fill them, then others."""
         rows, sizes = np.arange(len(probed)), np.diff(self._bounds)
-        first = probed[rows, np.argmax(sizes[probed] >= k, axis=1)]
-        return self._by_list(rows, first), self._by_list(np.repeat(rows, probed.shape[1]), probed.ravel())
+        first = np.argmax(sizes[probed] >= k, axis=1)  # what is found there spares most of the others
+        others = np.ones(probed.shape, bool)
+        others[rows, first] = False
+        return self._by_list(rows, probed[rows, first]), self._by_list(np.nonzero(others)[0], probed[others])
 
     def _by_list(self, rows: IntArray, lists: IntArray) -> Asking:
-        order = np.argsort(lists, kind="stable")
+        order = np.argsort(
+            lists.astype(np.uint16 if len(self._bounds) < 1 << 16 else np.int64), kind="stable"
+        )  # sixteen bits are sorted by digits
         starts = np.searchsorted(lists[order], np.arange(len(self._bounds)))
         return Asking(rows[order], starts)

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from minerkit.search import kernels
 from minerkit.vectors import Vectors
 
 __all__ = ["DECIMALS", "exact_scores", "pair_scores", "rescored", "rounded"]
@@ -11,8 +12,8 @@ FloatArray = npt.NDArray[np.float32]
 
 #: Scores are kept to six decimals.
 DECIMALS = 6
-#: Pairs scored at once, and candidates of several queries.
-CHUNK, TOGETHER = 8192, 512
+#: Pairs scored at once, whose documents stay in a core's cache.
+CHUNK = 256
 
 
 def exact_scores(scores: FloatArray) -> npt.NDArray[np.float64]:
@@ -50,14 +51,12 @@ def pair_scores(queries: Vectors, documents: Vectors) -> FloatArray:
         float32 of shape (n,): dot products in float64, rounded. Between float16 vectors of unit length these
         are exact: all products are multiples of 2**-48, so that no sum up to 16 needs more than 53 bits.
     """
-    parts = [np.empty(0, np.float32)]
+    exact = np.empty(len(queries))
     for start in range(0, len(queries), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(queries)))
-        exact = np.einsum(
-            "nd,nd->n", queries.gather(rows).astype(np.float64), documents.gather(rows).astype(np.float64)
-        )
-        parts.append(rounded(exact))
-    return np.concatenate(parts)
+        part = slice(start, start + CHUNK)
+        asked = queries.take(part.start, part.stop)
+        kernels.dots(asked, np.arange(len(asked)), documents.take(part.start, part.stop), exact[part])
+    return rounded(exact)
 
 
 def rescored(queries: Vectors, documents: Vectors, candidates: npt.NDArray[np.integer]) -> FloatArray:
@@ -71,20 +70,13 @@ def rescored(queries: Vectors, documents: Vectors, candidates: npt.NDArray[np.in
     Returns:
         float32 of shape (n, k), as `pair_scores` gives them; -inf for none.
     """
-    import torch
-
-    # Products of float16 numbers are exact in float32, which is faster; their sums are not.
-    kind = torch.float32 if queries.dtype == documents.dtype == np.float16 else torch.float64
-    asked = torch.from_numpy(queries.gather(np.arange(len(queries)))).to(kind)
     scores = np.full(candidates.shape, -np.inf)
-    counts, start = (candidates >= 0).sum(1), 0
-    while start < len(queries):
-        # A few queries at once, as long as their candidates fit into a core's cache.
-        part = slice(start, start + max(1, TOGETHER // max(1, int(counts[start]))))
-        width, start = max(1, int(counts[part].max())), part.stop
-        own = candidates[part, -width:]
-        found = torch.from_numpy(documents.gather(np.maximum(own, 0).ravel())).to(kind)
-        found = found.view(*own.shape, documents.dim).mul_(asked[part, None, :])
-        exact = found.sum(2, dtype=torch.float64).numpy()
-        scores[part, -width:] = np.where(own >= 0, exact, -np.inf)
+    there = np.nonzero(candidates >= 0)
+    asked, rows, positions = queries.take(0, len(queries)), there[0], candidates[there]
+    exact = np.empty(len(rows))
+    read = documents.reader(CHUNK)
+    for start in range(0, len(rows), CHUNK):
+        part = slice(start, start + CHUNK)
+        kernels.dots(asked, rows[part], read(positions[part]), exact[part])
+    scores[there] = exact
     return rounded(scores)

@@ -1,6 +1,8 @@
 """Whether to search approximately, and with how much effort: measured on some of the run's own queries."""
 
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,17 +12,16 @@ import polars as pl
 from minerkit.recipe import Search
 from minerkit.search.index import Index
 from minerkit.search.lists import Clusters, Lists, clusters
-from minerkit.search.request import Hits, Pairs, Request
-from minerkit.vectors import Vectors
+from minerkit.search.request import Hits, Request
 
 __all__ = ["Plan", "recall", "tuned"]
 
-#: Queries that an approximate search is measured on.
-SAMPLE = 4096
+#: Queries that an approximate search is measured on, and that an exact one is timed on at first.
+SAMPLE, TIMED = 4096, 512
 #: Seconds of exact search from which `auto` looks for something faster.
 WORTH = 120.0
-#: Lists a query is searched in at first; twice as many at each further try.
-PROBES = 8
+#: Lists a query is searched in at first, and how many times as many at each further try.
+PROBES, MORE = 8, 1.5
 SEED = 12
 
 
@@ -63,44 +64,46 @@ class Plan:
         return index if self.found is None else Lists(index, self.found, self.probes)
 
 
-def tuned(index: Index, queries: Vectors, k: int, spec: Search) -> Plan:
+def tuned(index: Index, requests: Sequence[Request], spec: Search) -> Plan:
     """Decide how to search.
 
     Args:
         index: The documents.
-        queries: n vectors.
-        k: Documents wanted per query.
+        requests: What will be asked, of the same queries in each.
         spec: The recipe's `search` section.
 
     Returns:
-        The plan. An approximate search gets more effort until the share of the exact k best documents that it
-        finds, over a sample of the queries, reaches the target. `auto` takes it where it saves time.
+        The plan. An approximate search gets more effort until the share of the documents wanted that it
+        finds, over a sample of the queries, reaches the target for each request. `auto` takes it where it
+        saves time.
     """
     if spec.mode == "exact" or index.device != "cpu":
         return Plan("exact")
-    draw = np.random.default_rng(SEED)
-    rows = np.sort(draw.permutation(len(queries))[:SAMPLE])
-    asked = Request(queries.subset(rows), k, Pairs.none())
-    times = len(queries) / max(1, len(rows))
-    index.top(asked.only(np.arange(min(1, len(rows)))))  # codes the documents
+    count = len(requests[0])
+    rows = np.sort(np.random.default_rng(SEED).permutation(count)[:SAMPLE])
+    everyone, asked = np.arange(len(rows)), [request.only(rows) for request in requests]
+    timed = everyone[:TIMED]
+    index.prepare()
     started = time.monotonic()
-    best = index.top(asked)
-    exact_seconds = (time.monotonic() - started) * times
+    index.search(*(request.only(timed) for request in asked))[0].top(timed)
+    exact_seconds = (time.monotonic() - started) * count / max(1, len(timed))
     if spec.mode == "auto" and exact_seconds < WORTH:
         return Plan("exact")
+    best = [found.top(everyone) for found in index.search(*asked)]
     started = time.monotonic()
     found = clusters(index.documents)
     made, probes = time.monotonic() - started, min(PROBES, len(found.centroids))
     lists = Lists(index, found, probes)
     while True:
         lists.probes, started = probes, time.monotonic()
-        hits = lists.top(asked)
-        if spec.mode == "auto" and made + (time.monotonic() - started) * times > exact_seconds:
+        hits = [found.top(everyone) for found in lists.search(*asked)]
+        seconds = made + (time.monotonic() - started) * count / max(1, len(rows))
+        if spec.mode == "auto" and seconds > exact_seconds:
             return Plan("exact")
-        measured = recall(hits, best)
+        measured = min(recall(*pair) for pair in zip(hits, best, strict=True))
         if measured >= spec.recall_target or probes == len(found.centroids):
             return Plan("ann", measured, probes, found)
-        probes = min(2 * probes, len(found.centroids))
+        probes = min(math.ceil(MORE * probes), len(found.centroids))
 
 
 def recall(hits: Hits, best: Hits) -> float:
