@@ -1,10 +1,10 @@
-"""How much memory a run may use."""
+"""How much memory a run may use, and giving back what it does not need any more."""
 
 from pathlib import Path
 
 from minerkit.errors import RunError
 
-__all__ = ["budget"]
+__all__ = ["budget", "trim"]
 
 #: Bytes of a gigabyte, as `--memory-gb` counts them.
 GB = 1 << 30
@@ -29,6 +29,17 @@ def budget(gigabytes: float | None) -> int:
     if gigabytes < LEAST:
         raise RunError(f"--memory-gb {gigabytes:g} is too little to work in; allow at least {LEAST:g}")
     return int(gigabytes * GB)
+
+
+def trim() -> None:
+    """Give memory that is free back to the system; glibc would keep gigabytes of it for what comes."""
+    import ctypes
+    import gc
+
+    gc.collect()
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if give_back is not None:
+        give_back(0)
 
 
 def _free() -> int:

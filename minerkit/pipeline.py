@@ -16,7 +16,7 @@ from minerkit.comparison import compare
 from minerkit.files import replacing, sha256
 from minerkit.intake import intake
 from minerkit.manifest import write_manifest
-from minerkit.memory import budget
+from minerkit.memory import budget, trim
 from minerkit.progress import Reporter
 from minerkit.recipe import Encoder, Recipe
 from minerkit.recipes import load_recipe
@@ -229,6 +229,7 @@ def _do(name: str, work: Work) -> None:
         return
     with staged(work.run, name, key) as stage:
         step(work, stage)
+    trim()
 
 
 def _key(name: str, recipe: Recipe, run: Run) -> dict[str, Any]:

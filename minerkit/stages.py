@@ -86,23 +86,26 @@ def select(work: Work, stage: Stage) -> None:
     given = inputs(work.run)
     qrels = decided(given.qrels, recipe)
     excluded = work.run.read(f"{MARKERS}/excluded.parquet")
-    ids = {split: given.queries.filter(pl.col("split") == split)["query_id"] for split in SPLITS}
+    counts_of = {
+        split: positives(given.queries.filter(pl.col("split") == split)["query_id"], qrels)
+        for split in SPLITS
+    }
     relevant = qrels.filter(pl.col("relevance") > 0)
     places = {
-        split: window(rules, relevant.join(ids[split].to_frame(), on="query_id", how="semi"))
-        for split in SPLITS
+        split: window(rules, relevant.join(own, on="query_id", how="semi"))
+        for split, own in counts_of.items()
     }
 
     def judged(shard: Shard) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-        own = ids[shard.split][shard.start : shard.stop]
-        candidates = work.run.between("candidates.parquet", own)
+        own = counts_of[shard.split][shard.start : shard.stop]
+        candidates = work.run.between("candidates.parquet", own["query_id"])
         lost = round_trip(candidates, rules.round_trip).select("query_id")
-        own = own.filter(~own.is_in(lost["query_id"].implode()))
         if len(lost):
-            candidates = candidates.join(own.to_frame(), on="query_id", how="semi", maintain_order="left")
-        shut = excluded.join(own.to_frame(), on="query_id", how="semi")
+            own = own.join(lost, on="query_id", how="anti", maintain_order="left")
+            candidates = candidates.join(own, on="query_id", how="semi", maintain_order="left")
+        shut = excluded.join(own, on="query_id", how="semi")
         rows = filter_false_negatives(candidates, shut, rules, places[shard.split])
-        return rows, positives(own, qrels), lost
+        return rows, own, lost
 
     accounts, counts, missed = [], [], []
     before, parts = dict.fromkeys(SPLITS, 0), shards(given.queries)

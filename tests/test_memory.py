@@ -1,10 +1,12 @@
+import ctypes
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from minerkit.errors import RunError
-from minerkit.memory import budget
+from minerkit.memory import budget, trim
 
 
 @pytest.fixture
@@ -59,3 +61,15 @@ def test_too_little_is_one_clear_line(gigabytes):
         RunError, match=f"--memory-gb {gigabytes:g} is too little to work in; allow at least 1"
     ):
         budget(gigabytes)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
+def test_what_is_free_goes_back_to_the_system():
+    """Blocks too small to be mapped one by one stay in the process when they are freed, until it trims."""
+    blocks = [np.ones(12_000) for _ in range(2000)]  # 192 MB
+    last = np.ones(12_000)
+    full = psutil.Process().memory_info().rss
+    blocks.clear()
+    trim()
+    assert psutil.Process().memory_info().rss < full - 100e6
+    assert last.sum() == 12_000

@@ -153,7 +153,8 @@ def test_rankings_leave_out_what_a_query_is_not_to_find():
 
 @pytest.mark.parametrize("rules", [{}, {"range_max": 6, "shortfall": "keep"}, {"keep": 2}], ids=str)
 @pytest.mark.parametrize("sizes", [[30], [1] * 30, [7, 16, 7]], ids=["whole", "one by one", "uneven"])
-def test_candidates_retrieved_in_parts_are_those_of_the_whole(rules, sizes):
+@pytest.mark.parametrize("most", [[4], [4, 1, 9]], ids=["all want as many", "some want more"])
+def test_candidates_retrieved_in_parts_are_those_of_the_whole(rules, sizes, most):
     collection, qrels, _ = world(11, 30, 60)
     rules = Mine.model_validate({"relative_margin": 0.1, "negatives": 4, "keep": 5, **rules})
     shut = pl.DataFrame(
@@ -163,12 +164,13 @@ def test_candidates_retrieved_in_parts_are_those_of_the_whole(rules, sizes):
     ).join(qrels, on=["query_id", "doc_id"], how="anti")
     extra = pl.DataFrame({"query_id": ["q003", "q021"], "doc_id": ["d000", "d001"], "relevance": [0, 0]})
     judged = pl.concat([qrels, extra.cast(qrels.schema).join(qrels, on=["query_id", "doc_id"], how="anti")])
-    whole = retrieve(collection, judged, shut, rules, np.full(30, 4))
+    wanted = np.resize(most, 30)
+    whole = retrieve(collection, judged, shut, rules, wanted)
     places = window(rules, collection.positions(qrels))
     parts, start = [], 0
     for size in sizes:
         part = collection.part(start, start + size)
-        parts.append(retrieve(part, judged, shut, rules, np.full(size, 4), places))
+        parts.append(retrieve(part, judged, shut, rules, wanted[start : start + size], places))
         start += size
     assert pl.concat(parts).equals(whole)
 
