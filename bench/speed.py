@@ -3,14 +3,15 @@
     python -m bench.speed static random --folder worlds
     python -m bench.speed minilm --cold 1 --folder worlds     # encodes once ...
     python -m bench.speed minilm --cold 0 --folder worlds     # ... and goes on from that
+    python -m bench.speed minilm --cold 1 --lend              # the peer need not encode at all
     python -m bench.speed growth --sizes 10000 30000 100000 300000 1000000 --peer-rows 100000
     python -m bench.speed million
 
 The worlds are described in bench/worlds.py. Both sides read the same pairs, encode with the same model, mine
 five negatives a query and write labelled pairs as Parquet. They follow the same margin; the peer looks at 100
 places (range_max), minerkit as far as it must. The two take turns, each run in a process of its own: cold
-ones, which encode and keep what they have encoded, then warm ones, which find it in their cache. Imports are
-not timed.
+ones, which encode and keep what they have encoded, then warm ones, which find it in their cache. With --lend
+only minerkit has cold runs, and the peer finds minerkit's vectors. Imports are not timed.
 
 A JSON line a case, on stdout; medians of the runs, in seconds and bytes:
 
@@ -161,6 +162,33 @@ def peer(folder: Path) -> Figures:
     return {"ingest": read, "load": load, "encode": encode, "whole": whole, "peak": peak, "found": found}
 
 
+def lend(folder: Path) -> None:
+    """Put the vectors that minerkit has encoded where the peer looks for its own."""
+    import hashlib
+
+    os.environ["MINERKIT_CACHE"] = str(folder / "ours")
+    from sentence_transformers import SentenceTransformer
+
+    from minerkit.cache import EmbeddingCache
+    from minerkit.encoders import load_encoder
+
+    model = str(folder / "model")
+    name = SentenceTransformer(model, device="cpu").model_card_data.base_model or ""
+    pairs, documents = worlds.read(folder)
+    encoder = load_encoder(recipe(folder).encoder, pairs, pairs["query"], "cpu")
+    (folder / "peer").mkdir(exist_ok=True)
+    corpus = [*(documents or []), *pairs["document"]]
+    for side, kind, texts in (("query", "query", pairs["query"]), ("corpus", "document", corpus)):
+        distinct = list(dict.fromkeys(texts))
+        cache = EmbeddingCache(encoder.fingerprint(kind), encoder.dtype)  # type: ignore[arg-type]
+        vectors = cache.embed(
+            pl.Series(distinct),
+            lambda part, done, kind=kind: encoder.encode(part, kind, done),  # type: ignore[misc]
+        )
+        key = hashlib.sha256(repr((name, None, None, distinct)).encode()).hexdigest()
+        np.save(folder / "peer" / f"{side}_embeddings_{key}.npy", vectors.take(0, len(vectors)))
+
+
 def peak_memory() -> int:
     """Give the peak of this process's resident memory in bytes."""
     status = Path("/proc/self/status")  # rusage counts the process that this one was started from, too
@@ -305,9 +333,18 @@ def compare(name: str, folder: Path, options: argparse.Namespace, with_peer: boo
     """Measure both sides in a world."""
     sides = (ours, peer) if with_peer else (ours,)
     clustered = case(folder) == "clustered"
-    if not (clustered or options.cold or all((folder / kept).exists() for kept in ("ours", "peer"))):
+    if not (
+        clustered
+        or options.cold
+        or options.lend
+        or all((folder / kept).exists() for kept in ("ours", "peer"))
+    ):
         raise SystemExit(f"{folder}: nothing is encoded yet; --cold 1 does it")
-    cold = turns(sides, folder, 0 if clustered else options.cold, cold=True)
+    lends = options.lend and with_peer and not clustered
+    cold = turns((ours,) if lends else sides, folder, 0 if clustered else options.cold, cold=True)
+    if lends:
+        cold.append([])
+        apart(lend, folder)
     warm = turns(sides, folder, options.repeat, cold=False)
     sizes = {key: (warm[0] or cold[0])[-1][key] for key in ("rows", "queries", "documents")}
     exact = apart(recall, folder, options.sample)
@@ -423,6 +460,7 @@ def main() -> None:
         "--cold", type=int, default=3, help="runs that encode; 0 needs a --folder with earlier ones"
     )
     parser.add_argument("--repeat", type=int, default=3, help="runs that find the embeddings in the cache")
+    parser.add_argument("--lend", action="store_true", help="lend minerkit's embeddings to the peer")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 30_000, 100_000, 300_000])
     parser.add_argument("--peer-rows", type=int, default=100_000, help="growth: the peer's largest size")
     parser.add_argument("--sample", type=int, default=500, help="queries whose recall is measured")

@@ -1,6 +1,6 @@
 """Candidates for every query: the best documents, and below them as many eligible ones as are wanted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -67,7 +67,7 @@ def retrieve(
     found: pl.DataFrame
     ranked, *below = first.search(*asked.requests)
     everyone = np.arange(len(wanted))
-    found = _ranked([asked.positives, _frame(everyone, ranked.top(everyone))])
+    found = _ranked(asked.positives, ranked.top(everyone))
     if rules.judged:
         found = _with_judged(found, collection, judged.filter(pl.col("relevance") == 0))
     if places is not None and places > rules.keep and len(rows := short()):
@@ -171,14 +171,27 @@ def _ordered(found: pl.DataFrame) -> pl.DataFrame:
     return found.sort(["query_id", "score", "relevance", "doc_id"], descending=[False, True, True, False])
 
 
-def _ranked(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Put positives among the candidates, and give each the rank it would have among them."""
-    found = pl.concat([frame.select("query_id", "doc_id", "relevance", "rank", "score") for frame in frames])
-    found = _ordered(found.with_columns(pl.lit(None, dtype=pl.String).alias("source")))
-    before = pl.col("rank").is_not_null().cum_sum().over("query_id")
-    ranked = pl.col("rank").is_not_null().sum().over("query_id")
-    place = pl.when(before < ranked).then(before + 1)
-    return found.with_columns(pl.coalesce("rank", place).cast(pl.Int64))
+def _ranked(positives: pl.DataFrame, hits: Hits) -> pl.DataFrame:
+    """Put positives among the hits of each query, and give each the rank it would have among them."""
+    positives = _ordered(positives)
+    own, scores = positives["query_id"].to_numpy(), positives["score"].to_numpy()
+    counts = (hits.documents >= 0).sum(axis=1)
+    before = (hits.scores[own] > scores[:, None]).sum(axis=1)  # a positive precedes others of its score
+    places = (np.cumsum(counts) - counts)[own] + before
+    there = hits.documents >= 0
+    ranks = np.broadcast_to(np.arange(1, hits.documents.shape[1] + 1), there.shape)[there]
+    frame = pl.DataFrame(
+        {
+            "query_id": np.insert(np.repeat(np.arange(len(counts)), counts), places, own),
+            "doc_id": np.insert(hits.documents[there], places, positives["doc_id"].to_numpy()),
+            "relevance": np.insert(np.zeros(len(ranks), np.int32), places, positives["relevance"].to_numpy()),
+            "rank": np.insert(ranks, places, np.where(before < counts[own], before + 1, 0)),
+            "score": np.insert(hits.scores[there], places, scores),
+        }
+    )
+    # A positive below all that were found has no rank.
+    rank = pl.when(pl.col("rank") > 0).then("rank")
+    return frame.with_columns(rank, source=pl.lit(None, dtype=pl.String))
 
 
 def _with_judged(found: pl.DataFrame, collection: Collection, judged: pl.DataFrame) -> pl.DataFrame:

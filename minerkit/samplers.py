@@ -9,7 +9,7 @@ from minerkit.filters import BACKFILLABLE
 from minerkit.recipe import Mine
 from minerkit.text import scattered
 
-__all__ = ["pool_sizes", "sample_negatives"]
+__all__ = ["line_up", "pool_sizes", "sample_negatives", "share_out"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -43,6 +43,20 @@ def sample_negatives(
         The negatives artefact, hardest first within each query; and an account of every query: query_id,
         found, wanted, dropped. With `drop` and `backfill`, a query that cannot be filled is dropped.
     """
+    return share_out(*line_up(judged, positives, rules), rules, before)
+
+
+def line_up(judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Choose as many negatives as each query may get at most: what needs nothing of the queries before.
+
+    Args:
+        judged: As `sample_negatives` takes it.
+        positives: As `sample_negatives` takes it.
+        rules: The recipe's `mine` section.
+
+    Returns:
+        What was chosen, in the order of drawing; and query_id, positives, wanted, found, dropped.
+    """
     most = positives.with_columns(wanted=pl.Series(_at_most(positives["positives"].to_numpy(), rules)))
     chosen = _first(_pool(judged, most, rules)).with_columns(fill=pl.lit("mined"))
     if rules.shortfall == "backfill":
@@ -55,7 +69,23 @@ def sample_negatives(
         pl.col("found").fill_null(0)
     )
     short = pl.col("found") < pl.col("wanted")
-    accounts = accounts.with_columns(dropped=short & pl.lit(rules.shortfall != "keep"))
+    return chosen, accounts.with_columns(dropped=short & pl.lit(rules.shortfall != "keep"))
+
+
+def share_out(
+    chosen: pl.DataFrame, accounts: pl.DataFrame, rules: Mine, before: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give every query that is kept its exact share of what was chosen.
+
+    Args:
+        chosen: As `line_up` gives it.
+        accounts: As `line_up` gives it.
+        rules: The recipe's `mine` section.
+        before: Positives of the queries before these that were kept.
+
+    Returns:
+        What `sample_negatives` gives.
+    """
     kept = accounts.filter(~pl.col("dropped"))
     exact = kept.select("query_id", wanted=pl.Series(_exactly(kept["positives"].to_numpy(), rules, before)))
     chosen = _first(chosen.drop("wanted").join(exact, on="query_id", maintain_order="left"))

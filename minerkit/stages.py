@@ -11,7 +11,7 @@ from minerkit.errors import SourceError
 from minerkit.filters import filter_false_negatives, round_trip, window
 from minerkit.formats import format_examples
 from minerkit.recipes import recipe_yaml
-from minerkit.samplers import sample_negatives
+from minerkit.samplers import line_up, share_out
 from minerkit.sources import fingerprint, read
 from minerkit.splits import assign, linked_texts
 from minerkit.staging import Stage
@@ -96,7 +96,7 @@ def select(work: Work, stage: Stage) -> None:
         for split, own in counts_of.items()
     }
 
-    def judged(shard: Shard) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    def judged(shard: Shard) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
         own = counts_of[shard.split][shard.start : shard.stop]
         candidates = work.run.between("candidates.parquet", own["query_id"])
         lost = round_trip(candidates, rules.round_trip).select("query_id")
@@ -105,14 +105,14 @@ def select(work: Work, stage: Stage) -> None:
             candidates = candidates.join(own, on="query_id", how="semi", maintain_order="left")
         shut = excluded.join(own, on="query_id", how="semi")
         rows = filter_false_negatives(candidates, shut, rules, places[shard.split])
-        return rows, own, lost
+        return rows, *line_up(rows, own, rules), lost
 
     accounts, counts, missed = [], [], []
     before, parts = dict.fromkeys(SPLITS, 0), shards(given.queries)
     with stage.table("judged.parquet") as add_judged, stage.table("negatives.parquet") as add_negatives:
-        for shard, (rows, found, lost) in zip(parts, ahead(judged, parts), strict=True):
-            negatives, account = sample_negatives(rows, found, rules, before[shard.split])
-            before[shard.split] += int(found.filter(~account["dropped"])["positives"].sum())
+        for shard, (rows, chosen, found, lost) in zip(parts, ahead(judged, parts), strict=True):
+            negatives, account = share_out(chosen, found, rules, before[shard.split])
+            before[shard.split] += int(found.filter(~pl.col("dropped"))["positives"].sum())
             add_judged(rows)
             add_negatives(negatives)
             accounts.append(account)
