@@ -167,7 +167,7 @@ def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return np.asarray(z ^ (z >> np.uint64(31)), dtype=np.uint64)
 
 
-def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 30_000) -> npt.NDArray[np.float64]:
+def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 10_000) -> npt.NDArray[np.float64]:
     """Measure the Jaccard similarity of pairs of texts, exactly.
 
     Args:
@@ -178,20 +178,14 @@ def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 30_000)
     Returns:
         float64 of shape (m,): shared shingles over all distinct shingles of each pair.
     """
-    from scipy.sparse import csr_matrix
+    from minerkit.overlap import shared, sort_sets
 
     found = np.empty(len(pairs))
     for start in range(0, len(pairs), batch):
         used, places = np.unique(pairs[start : start + batch], return_inverse=True)
-        a, b = places.reshape(-1, 2).T
+        left, right = places.reshape(-1, 2).T
         hashes, offsets = shingles(texts.gather(used))
-        columns = (hashes >> np.uint64(1)).astype(np.int64)  # sparse rows need no compact column numbers
-        sets = csr_matrix(
-            (np.ones(len(hashes), np.int32), columns, offsets), shape=(len(used), (1 << 63) - 1)
-        )
-        sets.sum_duplicates()
-        sets.data[:] = 1
-        sizes = np.diff(sets.indptr)
-        shared = np.asarray(sets[a].multiply(sets[b]).sum(axis=1)).ravel()
-        found[start : start + batch] = shared / (sizes[a] + sizes[b] - shared)
+        sizes = sort_sets(hashes, offsets)
+        both = shared(hashes, offsets, sizes, left, right)
+        found[start : start + batch] = both / (sizes[left] + sizes[right] - both)
     return found

@@ -9,8 +9,8 @@ import minerkit
 ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
-    {"errors", "variants", "threads", "evaluators", "vectors", "batches"},
-    {"schema", "files", "recipe", "words", "progress", "sentences", "memory"},
+    {"errors", "variants", "threads", "evaluators", "vectors", "batches", "compiled"},
+    {"schema", "files", "recipe", "words", "progress", "sentences", "memory", "overlap"},
     {"text", "table"},
     {"prefixes"},
     {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"}

@@ -3,18 +3,17 @@
 A board's state is a tuple of arrays, named as in `Board`; n queries have a row each.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from minerkit.compiled import compiled, inlined
 
 __all__ = ["GROUP", "State", "add", "dots", "settle", "take", "tidy"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
-Function = TypeVar("Function", bound=Callable[..., Any])
 #: values, columns, counts, threshold, floor, noise, ceilings, starts, shut.
 State = tuple[
     FloatArray, IntArray, IntArray, FloatArray, FloatArray, FloatArray, FloatArray, IntArray, IntArray
@@ -22,17 +21,6 @@ State = tuple[
 
 #: Products that are looked at together: only where one passes are they looked at one by one.
 GROUP = 64
-#: No number is NaN, and the order of operations does not matter, so that loops become wide instructions.
-LOOSE = {"nnan", "nsz", "reassoc"}
-inlined = numba.njit(nogil=True, forceinline=True, fastmath=LOOSE)
-
-
-def compiled(function: Function) -> Function:
-    """Compile a function at its first call; it works without Python's lock, for threads side by side."""
-    try:
-        return cast("Function", numba.njit(cache=True, nogil=True, fastmath=LOOSE)(function))
-    except RuntimeError:  # there is no folder to keep it in for the next process
-        return cast("Function", numba.njit(nogil=True, fastmath=LOOSE)(function))
 
 
 @compiled
