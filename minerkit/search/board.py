@@ -39,11 +39,14 @@ class Board:
             shut: Documents, by column, that do not count.
             ceilings: float64 of shape (n,): the highest exact score that counts; None: all do.
         """
+        import torch
+
         size, self.k, self.room = len(noise), k, room
         ordered = Pairs.of(shut.queries, shut.documents)
         #: Scores of the documents held and their columns, and how many there are.
-        self.values = np.empty((size, 2 * room), np.float32)
-        self.columns = np.empty((size, 2 * room), np.int32)
+        # Of the many places few are ever used, and torch, unlike numpy, does not ask for huge pages.
+        self.values = torch.empty((size, 2 * room), dtype=torch.float32).numpy()
+        self.columns = torch.empty((size, 2 * room), dtype=torch.int32).numpy()
         self.counts = np.zeros(size, np.int64)
         #: What a document must score above to be of interest, and the highest score dropped for want of room.
         self.threshold = np.full(size, -np.inf, np.float32)

@@ -21,7 +21,7 @@ PATIENCE = 4
 #: Standard deviations by which a sample may hold more of the best documents than its share.
 DEVIATIONS = 3.5
 #: The least room of a query for documents that may be among its best; below a ceiling there may be a crowd.
-ROOM, CROWD = 96, 4096
+ROOM, CROWD = 96, 8192
 
 
 def places(request: Request) -> int:
