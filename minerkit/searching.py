@@ -88,7 +88,8 @@ def _search_all(
     sides["train"] = replace(train, collection=replace(train.collection, first=first))
     parts = shards(given.queries)
     for side in sides.values():
-        side.collection.index.prepare()
+        if side.collection.first in (None, side.collection.index):
+            side.collection.index.prepare()
 
     def searched(number: int) -> dict[str, pl.DataFrame]:
         part = parts[number]

@@ -278,6 +278,19 @@ def test_an_index_is_searched_again_and_again(form):
         assert same(found, brute_force(queries, documents, k))
 
 
+def test_codes_that_were_let_go_are_made_again(form):
+    rng = np.random.default_rng(23)
+    queries, documents = unit(rng, 20, 24), unit(rng, 300, 24)
+    index, asked = Index(Vectors.of(documents)), Request(Vectors.of(queries), 5, Pairs.none())
+    index.prepare()
+    index.forget()
+    assert not index._made
+    sure = Format("float32", "cpu")
+    assert same(index.again(asked, Format(form, "cpu"), hopeful=False), brute_force(queries, documents, 5))
+    assert list(index._made) == [] if form == "float32" else list(index._made) == [sure]
+    assert same(index.top(asked), brute_force(queries, documents, 5))
+
+
 def test_codes_that_exceed_the_memory_lie_on_disk(monkeypatch):
     documents = unit(np.random.default_rng(15), 300, 16)
     codes = coded.CodedDocuments.shuffled(Vectors.of(documents), Format("int8", "cpu"), 100)

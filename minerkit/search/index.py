@@ -109,6 +109,10 @@ class Index:
         """Code the documents now, on all cores, and not at the first search."""
         self._coded(self._fastest())
 
+    def forget(self) -> None:
+        """Let the codes go, where few searches will follow; those make them again."""
+        self._made.clear()
+
     def again(self, request: Request, format: Format, hopeful: bool) -> Hits:
         """Search for queries that a scan was not sure of.
 
@@ -145,8 +149,9 @@ class Index:
         """Code the documents when they are first searched."""
         with self._lock:
             if format not in self._made:
-                if self._made:  # the second one is float32
-                    self._made[format] = next(iter(self._made.values())).in_float32()
+                other = next(iter(self._made.values()), None)
+                if format.name == "float32" and other is not None:
+                    self._made[format] = other.in_float32()
                 else:
                     self._made[format] = CodedDocuments.shuffled(self.documents, format, self.memory // 8)
             return self._made[format]

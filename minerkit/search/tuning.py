@@ -20,8 +20,8 @@ __all__ = ["Plan", "recall", "tuned"]
 SAMPLE, TIMED = 4096, 512
 #: Seconds of exact search from which `auto` looks for something faster.
 WORTH = 120.0
-#: Lists a query is searched in at first, and how many times as many at each further try.
-PROBES, MORE = 8, 1.5
+#: The share of the lists that a query is searched in at first; how many times as many at each further try.
+SHARE, MORE = 1 / 16, 1.25
 SEED = 12
 
 
@@ -92,7 +92,7 @@ def tuned(index: Index, requests: Sequence[Request], spec: Search) -> Plan:
     best = [found.top(everyone) for found in index.search(*asked)]
     started = time.monotonic()
     found = clusters(index.documents)
-    made, probes = time.monotonic() - started, min(PROBES, len(found.centroids))
+    made, probes = time.monotonic() - started, max(1, int(SHARE * len(found.centroids)))
     lists = Lists(index, found, probes)
     while True:
         lists.probes, started = probes, time.monotonic()
@@ -102,6 +102,7 @@ def tuned(index: Index, requests: Sequence[Request], spec: Search) -> Plan:
             return Plan("exact")
         measured = min(recall(*pair) for pair in zip(hits, best, strict=True))
         if measured >= spec.recall_target or probes == len(found.centroids):
+            index.forget()  # what the lists leave open is little
             return Plan("ann", measured, probes, found)
         probes = min(math.ceil(MORE * probes), len(found.centroids))
 
