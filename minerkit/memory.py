@@ -34,9 +34,7 @@ def budget(gigabytes: float | None) -> int:
 def trim() -> None:
     """Give memory that is free back to the system; glibc would keep gigabytes of it for what comes."""
     import ctypes
-    import gc
 
-    gc.collect()
     give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if give_back is not None:
         give_back(0)
