@@ -70,6 +70,7 @@ def test_audit_names_a_breach_and_fails(mined, tmp_path):
     assert "query_id=q" in done.stdout
 
 
+@pytest.mark.slow
 def test_eval_prints_a_table_and_keeps_it(mined):
     done = minerkit("eval", "runs/gooaq", cwd=mined)
     assert done.returncode == 0, done.stderr

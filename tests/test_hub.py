@@ -219,6 +219,7 @@ def wait_for(condition, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_two_pushes_at_once_both_land(hub, client, sample_run, run, tmp_path, undisturbed):
     from minerkit.pipeline import mine
     from minerkit.recipes import load_recipe

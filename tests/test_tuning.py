@@ -73,6 +73,7 @@ def test_recall_counts_what_there_was_to_find():
     assert recall(Hits.none(2, 2), Hits.none(2, 2)) == 1.0
 
 
+@pytest.mark.slow
 def test_an_approximate_run_says_so_and_fills_every_query(tmp_path):
     exact = pipeline.mine(load_recipe("ai-ir", sample=True), tmp_path / "exact", "cpu")
     spec = load_recipe("ai-ir", {"search.mode": "ann", "search.recall_target": 0.8}, sample=True)
