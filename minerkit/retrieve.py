@@ -64,7 +64,6 @@ def retrieve(
         have = np.bincount(usable["query_id"].to_numpy(), minlength=len(wanted))
         return np.flatnonzero(have < wanted)
 
-    found: pl.DataFrame
     ranked, *below = first.search(*asked.requests)
     everyone = np.arange(len(wanted))
     found = _ranked(asked.positives, ranked.top(everyone))
@@ -175,10 +174,10 @@ def _ranked(positives: pl.DataFrame, hits: Hits) -> pl.DataFrame:
     """Put positives among the hits of each query, and give each the rank it would have among them."""
     positives = _ordered(positives)
     own, scores = positives["query_id"].to_numpy(), positives["score"].to_numpy()
-    counts = (hits.documents >= 0).sum(axis=1)
+    there = hits.documents >= 0
+    counts = there.sum(axis=1)
     before = (hits.scores[own] > scores[:, None]).sum(axis=1)  # a positive precedes others of its score
     places = (np.cumsum(counts) - counts)[own] + before
-    there = hits.documents >= 0
     ranks = np.broadcast_to(np.arange(1, hits.documents.shape[1] + 1), there.shape)[there]
     frame = pl.DataFrame(
         {

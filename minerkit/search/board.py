@@ -80,10 +80,9 @@ class Board:
             kernels.take(self._state, k, self.room, numbers.numpy(), rows, start, units)
             return
         lead = LEAD if np.isneginf(self.threshold[rows]).any() else 0
+        high = (self.ceilings + self.noise)[rows] / units
         for part, first in ((tile[:, :lead], start), (tile[:, lead:], start + lead)):
-            highest = self.ceilings + self.noise
-            limits = self.threshold[rows] / units, highest[rows] / units
-            found, columns, products = _passed(part, *limits)
+            found, columns, products = _passed(part, self.threshold[rows] / units, high)
             scores = products * units[found]
             kernels.add(self._state, k, self.room, rows[found], columns + first, scores)
             self.tidy(k)
@@ -122,7 +121,6 @@ def _passed(tile: "torch.Tensor", low: FloatArray, high: FloatArray) -> tuple[In
     """Find the products between limits of their row, on the device: rows, columns, and products."""
     import torch
 
-    limits = (torch.from_numpy(limit)[:, None].to(tile.device) for limit in (low, high))
-    least, most = limits
+    least, most = (torch.from_numpy(limit)[:, None].to(tile.device) for limit in (low, high))
     rows, columns = ((tile > least) & (tile <= most)).nonzero(as_tuple=True)
     return rows.cpu().numpy(), columns.cpu().numpy(), tile[rows, columns].float().cpu().numpy()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from minerkit.compiled import compiled, inlined
 
-__all__ = ["GROUP", "State", "add", "dots", "settle", "take", "tidy"]
+__all__ = ["State", "add", "dots", "settle", "take", "tidy"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
