@@ -146,10 +146,12 @@ def test_a_run_killed_at_random_ends_as_one_left_alone(whole, pairs, tmp_path, s
 def check_what_was_repeated(place: Place, left_alone: Place, kills: int) -> None:
     """A piece that was stored is never made again, and a kill costs at most what was being made."""
     made = place.made()
-    stored = [count for line, count in made.items() if line.startswith("stored")]
-    assert len(stored) == sum(line.startswith("stored") for line in left_alone.made())
-    assert max(stored) == 1
-    assert sum(count for line, count in made.items() if line.startswith("made")) <= len(stored) + kills
+    pieces = {line for line in left_alone.made() if line.startswith("stored")}
+    stored = {line: count for line, count in made.items() if line.startswith("stored")}
+    assert stored.keys() <= pieces
+    assert len(stored) >= len(pieces) - kills  # a kill can fall between a piece's marker and its note
+    assert max(stored.values()) == 1
+    assert sum(count for line, count in made.items() if line.startswith("made")) <= len(pieces) + kills
     assert place.texts_encoded() <= left_alone.texts_encoded() + kills * ENCODED
     assert not list(place.run.rglob("staged/*")) and not (place.run / ".stages/pieces/search").exists()
 
