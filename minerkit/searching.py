@@ -15,6 +15,7 @@ from minerkit.encoders import Encoder, Kind, load_encoder
 from minerkit.errors import SourceError
 from minerkit.exclude import exclusions
 from minerkit.filters import window
+from minerkit.memory import trim
 from minerkit.recipe import Mine, Recipe
 from minerkit.retrieve import hit_rates, rankings, retrieve
 from minerkit.samplers import pool_sizes
@@ -45,6 +46,7 @@ def search(work: Work, stage: Stage) -> None:
     queries = _embed(encoder, given.queries["text"], "query", work)
     documents = _embed(encoder, given.corpus["text"], "document", work)
     encoded = time.monotonic()
+    given = _without_texts(given)
     plan = _search_all(work, stage, given, excluded, queries, documents, placed)
     split, measured = _measured(given.queries)
     ids, index = given.queries["query_id"].gather(measured), Index(documents, placed, work.memory)
@@ -84,6 +86,7 @@ def _search_all(
 
         plan = Plan.of(next(stage.pieces("plan", 1, planned)), documents.dim)
         advance(1)
+    trim()
     first = plan.searcher(train.collection.index)
     sides["train"] = replace(train, collection=replace(train.collection, first=first))
     parts = shards(given.queries)
@@ -170,6 +173,12 @@ def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, work: Work) -> Vector
         return cache.embed(
             texts, lambda part, done: encoder.encode(part, kind, done), advance, work.reporter.say
         )
+
+
+def _without_texts(given: Inputs) -> Inputs:
+    """Let texts go that are encoded: what follows needs ids and splits."""
+    trim()
+    return given._replace(queries=given.queries.drop("text"), corpus=given.corpus.drop("text"))
 
 
 def _enough_documents(recipe: Recipe, splits: pl.DataFrame) -> None:

@@ -1,7 +1,7 @@
 """Work on all cores, for functions whose time goes to numpy, polars and torch, which drop Python's lock."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -76,7 +76,8 @@ def torch_map(
     import torch
 
     threads = torch.get_num_threads() if device == "cpu" else 1
-    if threads == 1:
+    alone = isinstance(items, Sized) and len(items) == 1  # all cores are left to what is called
+    if threads == 1 or alone:
         yield from map(function, items)
         return
     try:

@@ -14,7 +14,7 @@ def errors(queries: np.ndarray, documents: np.ndarray, name: str) -> tuple[np.nd
     """Score by codes and in float64; give the differences, and what they are bounded by for each query."""
     form = Format(name, "cpu")
     asked, stored = encode(queries.copy(), form), encode(documents.copy(), form, together=True)
-    out = room(asked.matrix, len(documents))
+    out = room(asked.matrix, len(asked.matrix) * len(documents))
     coded = products(asked.matrix, stored.matrix, out).to(torch.float64).numpy()
     scale = float(stored.scales[0])
     exact = queries.astype(np.float64) @ documents.astype(np.float64).T

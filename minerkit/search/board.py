@@ -18,6 +18,8 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
 #: Documents of a first tile that a GPU gives whole, before there are thresholds.
 LEAD = 1024
+#: Places a query has at first. They are tidied when they are taken; what is left may double once more.
+FIRST = 192
 
 
 class Board:
@@ -43,11 +45,17 @@ class Board:
 
         size, self.k, self.room = len(noise), k, room
         ordered = Pairs.of(shut.queries, shut.documents)
-        #: Scores of the documents held and their columns, and how many there are.
+        #: Where the places of each query begin, how many are taken, and how many may be until they are tidied.
+        few = min(FIRST, 2 * room)
+        self._places = np.arange(size) * few
+        self.counts, self._limits = np.zeros(size, np.int64), np.full(size, few)
+        #: The first of the places for queries with more documents, and the first of these that is free.
+        self._free = np.full(2, size * few)
+        #: Scores of the documents held and their columns, by place.
         # Of the many places few are ever used, and torch, unlike numpy, does not ask for huge pages.
-        self.values = torch.empty((size, 2 * room), dtype=torch.float32).numpy()
-        self.columns = torch.empty((size, 2 * room), dtype=torch.int32).numpy()
-        self.counts = np.zeros(size, np.int64)
+        there = size * (few + (2 * room if few < 2 * room else 0))
+        self.values = torch.empty(there, dtype=torch.float32).numpy()
+        self.columns = torch.empty(there, dtype=torch.int32).numpy()
         #: What a document must score above to be of interest, and the highest score dropped for want of room.
         self.threshold = np.full(size, -np.inf, np.float32)
         self.floor = self.threshold.copy()
@@ -60,8 +68,8 @@ class Board:
     @property
     def _state(self) -> kernels.State:
         return (
-            self.values, self.columns, self.counts, self.threshold, self.floor, self.noise, self.ceilings,
-            self._starts, self._shut,
+            self.values, self.columns, self._places, self.counts, self._limits, self._free, self.threshold,
+            self.floor, self.noise, self.ceilings, self._starts, self._shut,
         )  # fmt: skip
 
     def take(self, tile: "torch.Tensor", rows: IntArray, start: int, units: FloatArray, k: int) -> None:

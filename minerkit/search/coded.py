@@ -38,11 +38,6 @@ class Chunk:
     matrix: "torch.Tensor"
     scales: npt.NDArray[np.float32]
 
-    @property
-    def largest(self) -> int:
-        """Documents of the largest tile."""
-        return int(np.diff(self.bounds).max())
-
     def tiles(self) -> Iterator[tuple[int, int, "torch.Tensor", float]]:
         """Give the number, the first column, the matrix and the scale of each tile."""
         for at, scale in enumerate(self.scales):

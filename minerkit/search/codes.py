@@ -133,12 +133,12 @@ def products(queries: "torch.Tensor", documents: "torch.Tensor", out: "torch.Ten
     return tile
 
 
-def room(queries: "torch.Tensor", documents: int) -> "torch.Tensor":
-    """Make room for products of coded queries with so many documents; a thread has one room, used again."""
+def room(queries: "torch.Tensor", size: int) -> "torch.Tensor":
+    """Make room for so many products of coded queries; a thread has one room, used again."""
     import torch
 
     kind = torch.int32 if queries.dtype == torch.int8 else queries.dtype
-    key, size = f"{kind} {queries.device}", len(queries) * documents
+    key = f"{kind} {queries.device}"
     rooms: dict[str, torch.Tensor] = _rooms.__dict__
     if key not in rooms or len(rooms[key]) < size:
         rooms[key] = torch.empty(size, dtype=kind, device=queries.device)
@@ -164,7 +164,7 @@ def fastest(device: str) -> Format:
 
     def seconds(name: str) -> float:
         codes = encode(vectors, Format(name, device))
-        out = room(codes.matrix, len(vectors))
+        out = room(codes.matrix, len(vectors) ** 2)
         try:
             return min(_seconds(lambda: products(codes.matrix, codes.matrix, out)) for _ in range(8))
         except RuntimeError:  # the chip cannot multiply these

@@ -24,14 +24,15 @@ AT_ONCE, ALIKE = 1 << 18, 128
 class Found:
     """What a scan has found for a request, by scores that are off a little: not yet scored exactly.
 
-    Queries come in parts: positions, and what was kept for each. `again` searches for what is not sure.
+    Queries come in parts: positions, and what was kept for each. `again` searches for what is not sure; an
+    approximate search leaves it at that.
     """
 
     request: Request
     documents: Vectors
     coded: CodedDocuments
     parts: list[tuple[IntArray, Kept]]
-    again: Callable[[Request], Hits]
+    again: Callable[[Request], Hits] | None = None
 
     @classmethod
     def each(
@@ -41,7 +42,7 @@ class Found:
         coded: CodedDocuments,
         parts: list[IntArray],
         kept: list[list[Kept]],
-        again: Callable[[Request], Hits],
+        again: Callable[[Request], Hits] | None = None,
     ) -> "list[Found]":
         """Say what was found for each request, from what was kept of each part of the queries for each."""
         found = []
@@ -72,7 +73,7 @@ class Found:
             return own[~sure]
 
         unsure = np.concatenate([rows[:0], *torch_map(settled, self.parts, self.coded.format.device)])
-        if len(unsure):
+        if len(unsure) and self.again is not None:
             hits.put(np.searchsorted(rows, unsure), self.again(self.request.only(unsure)))
         self.documents.release()
         return hits

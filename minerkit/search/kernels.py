@@ -1,6 +1,7 @@
 """The loops of a scan, compiled: what is of interest in a tile of products goes on its queries' board.
 
-A board's state is a tuple of arrays, named as in `Board`; n queries have a row each.
+A board's state is a tuple of arrays, named as in `Board`; n queries have a row each. The documents that a query
+holds are those of its count from its place on; a query that fills its places, and may have more, is moved.
 """
 
 from typing import Any
@@ -14,13 +15,18 @@ __all__ = ["State", "add", "dots", "settle", "take", "tidy"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
-#: values, columns, counts, threshold, floor, noise, ceilings, starts, shut.
+#: values, columns, places, counts, limits, free, threshold, floor, noise, ceilings, starts, shut.
 State = tuple[
-    FloatArray, IntArray, IntArray, FloatArray, FloatArray, FloatArray, FloatArray, IntArray, IntArray
-]
+    FloatArray, IntArray, IntArray, IntArray, IntArray, IntArray, FloatArray, FloatArray, FloatArray,
+    FloatArray, IntArray, IntArray,
+]  # fmt: skip
 
 #: Products that are looked at together: only where one passes are they looked at one by one.
 GROUP = 64
+#: Groups whose maxima are looked at for each document that is wanted.
+PEAKS = 4
+#: No whole product is as far from zero as this.
+FAR = 2e9
 
 
 @compiled
@@ -38,42 +44,40 @@ def take(
         start: The column of the first document.
         units: float32 of shape (m,): the score that a product of one stands for.
     """
-    values, columns, counts, threshold, _, noise, ceilings, starts, shut = state
-    width, full = tile.shape[1], values.shape[1]
+    values, columns, places, counts, limits, _, threshold, _, noise, ceilings, starts, shut = state
+    width = tile.shape[1]
     groups = width // GROUP
     passed = np.ones(groups + 1, np.int32)
     for at in range(len(rows)):
         row, products, unit = rows[at], tile[at], units[at]
-        low = threshold[row] / unit
-        high = (ceilings[row] + noise[row]) / unit
-        if low == -np.inf:  # the k-th best of the documents that count is at least this
+        high = _edge(products, (ceilings[row] + noise[row]) / unit)
+        if threshold[row] == -np.inf:  # the k-th best of the documents that count is at least this
             others = starts[row + 1] - starts[row]
-            sure = (ceilings[row] - noise[row]) / unit
-            low = _kth_peak(products, groups, k + others, sure) - 2 * noise[row] / unit
-            threshold[row] = low * unit
+            sure = _edge(products, (ceilings[row] - noise[row]) / unit)
+            threshold[row] = _kth_peak(products, k + others, sure) * unit - 2 * noise[row]
+        low = _edge(products, threshold[row] / unit)
         for group in range(groups):  # without a branch, else it would go number by number
             some = np.int32(0)
             for column in range(group * GROUP, group * GROUP + GROUP):
-                product = np.float32(products[column])
-                some |= np.int32((product > low) & (product <= high))
+                some |= np.int32((products[column] > low) & (products[column] <= high))
             passed[group] = some
         if groups:  # the last numbers, looked at with some before them
             some = np.int32(0)
             for column in range(width - GROUP, width - GROUP + GROUP):
-                product = np.float32(products[column])
-                some |= np.int32((product > low) & (product <= high))
+                some |= np.int32((products[column] > low) & (products[column] <= high))
             passed[groups] = some
         for group in range(groups + 1):
             if passed[group]:
                 for column in range(group * GROUP, min(group * GROUP + GROUP, width)):
-                    product = np.float32(products[column])
+                    product = products[column]
                     if low < product <= high and _counts(starts, shut, row, start + column):
-                        if counts[row] == full:
+                        if counts[row] == limits[row]:
                             _tidy(state, k, room, row)
-                            low = threshold[row] / unit
+                            low = _edge(products, threshold[row] / unit)
                             if product <= low:
                                 continue
-                        values[row, counts[row]], columns[row, counts[row]] = product * unit, start + column
+                        place = places[row] + counts[row]
+                        values[place], columns[place] = product * unit, start + column
                         counts[row] += 1
 
 
@@ -89,14 +93,15 @@ def add(state: State, k: int, room: int, rows: IntArray, columns: IntArray, scor
         columns: Integers of shape (m,): a document for each.
         scores: float32 of shape (m,): its score.
     """
-    values, held, counts, threshold, _, noise, ceilings, starts, shut = state
+    values, held, places, counts, limits, _, threshold, _, noise, ceilings, starts, shut = state
     for at in range(len(rows)):
         row, score = rows[at], scores[at]
         if score <= ceilings[row] + noise[row] and _counts(starts, shut, row, columns[at]):
-            if counts[row] == values.shape[1]:
+            if counts[row] == limits[row]:
                 _tidy(state, k, room, row)
             if score > threshold[row]:
-                values[row, counts[row]], held[row, counts[row]] = score, columns[at]
+                place = places[row] + counts[row]
+                values[place], held[place] = score, columns[at]
                 counts[row] += 1
 
 
@@ -109,7 +114,7 @@ def tidy(state: State, k: int, room: int) -> None:
         k: The rank whose score sets thresholds.
         room: Documents a query keeps; what goes for want of it is remembered by the floor.
     """
-    for row in range(len(state[2])):
+    for row in range(len(state[3])):
         _tidy(state, k, room, row)
 
 
@@ -125,36 +130,48 @@ def settle(state: State, k: int, room: int) -> npt.NDArray[np.int32]:
     Returns:
         int32 of shape (sum of counts,): the columns held, query by query.
     """
-    values, columns, counts, threshold, floor, noise, ceilings, _, _ = state
+    _, columns, places, counts, _, _, threshold, floor, _, _, _, _ = state
     for row in range(len(counts)):
-        _tidy(state, k, room, row)
-        if threshold[row] > np.float32(_needed(values[row, : counts[row]], k, noise[row], ceilings[row])):
+        needed = _tidy(state, k, room, row)
+        if threshold[row] > needed:
             floor[row] = max(floor[row], threshold[row])
     held, start = np.empty(counts.sum(), np.int32), 0
     for row in range(len(counts)):
         stop = start + counts[row]
-        held[start:stop] = columns[row, : counts[row]]
+        held[start:stop] = columns[places[row] : places[row] + counts[row]]
         start = stop
     return held
 
 
 @compiled
-def _tidy(state: State, k: int, room: int, row: int) -> None:
-    values, columns, counts, threshold, floor, noise, ceilings, _, _ = state
-    needed = _needed(values[row, : counts[row]], k, noise[row], ceilings[row])
-    lowest = max(threshold[row], np.float32(needed))
-    counts[row] = _kept(values[row], columns[row], counts[row], lowest)
+def _tidy(state: State, k: int, room: int, row: int) -> Any:
+    """Tidy the places of a query; give what a document must score, by those that were held."""
+    values, columns, places, counts, limits, free, threshold, floor, noise, ceilings, _, _ = state
+    first, last = places[row], places[row] + counts[row]
+    needed = np.float32(_needed(values[first:last], k, noise[row], ceilings[row]))
+    lowest = max(threshold[row], needed)
+    counts[row] = _kept(values[first:last], columns[first:last], lowest)
     if counts[row] > room:
-        lowest = _kth(values[row, : counts[row]], room + 1)
-        counts[row] = _kept(values[row], columns[row], counts[row], lowest)
+        last = first + counts[row]
+        lowest = _kth(values[first:last], room + 1)
+        counts[row] = _kept(values[first:last], columns[first:last], lowest)
         floor[row] = lowest
     threshold[row] = lowest
+    limit = min(2 * counts[row], 2 * room)
+    if limit > limits[row]:
+        if first < free[0]:  # it has not been moved yet
+            places[row], free[1] = free[1], free[1] + 2 * room
+            for at in range(counts[row]):
+                values[places[row] + at], columns[places[row] + at] = values[first + at], columns[first + at]
+        limits[row] = limit
+    return needed
 
 
 @inlined
 def _needed(scores: FloatArray, k: int, noise: float, ceiling: float) -> float:
     """Say what a document must score to be among the k best, by the scores of some."""
-    sure = scores[scores <= ceiling - noise]  # others may be above the ceiling, so that they do not count
+    # Others may be above the ceiling, so that they do not count.
+    sure = scores if ceiling == np.inf else scores[scores <= ceiling - noise]
     return -np.inf if len(sure) < k else float(_kth(sure, k) - 2 * noise)
 
 
@@ -164,10 +181,10 @@ def _kth(scores: FloatArray, k: int) -> Any:
 
 
 @inlined
-def _kept(values: FloatArray, columns: IntArray, count: int, lowest: Any) -> int:
+def _kept(values: FloatArray, columns: IntArray, lowest: Any) -> int:
     """Move what is above a threshold to the front; give how much it is."""
     kept = 0
-    for at in range(count):
+    for at in range(len(values)):
         value, column = values[at], columns[at]
         if value > lowest:
             values[kept], columns[kept] = value, column
@@ -191,18 +208,23 @@ def _counts(starts: IntArray, shut: IntArray, row: int, column: int) -> bool:
 
 
 @inlined
-def _kth_peak(products: npt.NDArray[Any], groups: int, k: int, most: float) -> float:
+def _edge(products: npt.NDArray[Any], limit: float) -> Any:
+    """Give a limit in the type of products, which are compared with it as they are; whole ones with a floor."""
+    kind = products.dtype.type
+    return kind(np.floor(min(max(limit, -FAR), FAR))) if kind(0.5) == 0 else kind(limit)
+
+
+@inlined
+def _kth_peak(products: npt.NDArray[Any], k: int, most: Any) -> float:
     """Find the k-th best of the maxima of groups, of products up to a limit: at most the k-th best of all."""
-    if groups < k:
-        return -np.inf
-    peaks = np.empty(groups, np.float32)
-    for group in range(groups):
-        peak = np.float32(-np.inf)
-        for column in range(group * GROUP, group * GROUP + GROUP):
-            product = np.float32(products[column])
-            peak = max(peak, product if product <= most else np.float32(-np.inf))
-        peaks[group] = peak
-    return float(_kth(peaks, k))
+    lowest = _edge(products, -np.inf)
+    peaks = np.full(min(PEAKS * k, len(products)), lowest)
+    for start in range(0, len(products) - len(peaks) + 1, len(peaks)):
+        for at in range(len(peaks)):  # a group is every so manieth product, so that groups go side by side
+            product = products[start + at]
+            peaks[at] = max(peaks[at], product if product <= most else lowest)
+    found = _kth(peaks, k) if len(peaks) >= k else lowest
+    return float(found) if found > lowest else -np.inf
 
 
 @compiled

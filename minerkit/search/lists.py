@@ -4,7 +4,6 @@ An inverted file (Jégou et al. 2011, section IV) for many queries at once: each
 queries that probe it, as the exact scan does with a tile of documents. What is found is scored exactly.
 """
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +79,7 @@ def nearest(vectors: Vectors, centroids: npt.NDArray[np.float32], count: int) ->
 
     def found(start: int) -> IntArray:
         part = encode(vectors.take(start, start + BLOCK), fastest("cpu"))
-        scores = products(part.matrix, codes.matrix, room(part.matrix, len(centroids)))
+        scores = products(part.matrix, codes.matrix, room(part.matrix, len(part.matrix) * len(centroids)))
         places: IntArray = scores.topk(count, dim=1).indices.numpy()
         return places
 
@@ -97,12 +96,11 @@ class Lists:
         """Put documents in their lists.
 
         Args:
-            index: Searches the same documents exactly.
+            index: The documents, and the memory that a search may use.
             found: Their clusters.
             probes: Lists that each query is searched in.
         """
-        self._index, self._centroids, self.probes = index, found.centroids, probes
-        self.documents = index.documents
+        self.documents, self._centroids, self.probes = index.documents, found.centroids, probes
         order = np.argsort(found.list_of, kind="stable").astype(np.int32)
         self._bounds = np.searchsorted(found.list_of[order], np.arange(len(found.centroids) + 1))
         self._coded = CodedDocuments(index.documents, fastest("cpu"), index.memory // 8, order, self._bounds)
@@ -142,8 +140,7 @@ class Lists:
 
         kept = [tile for group in torch_map(searched, shares(parts)) for tile in group]
         self.documents.release()
-        again = functools.partial(self._index.again, format=self._coded.format, hopeful=True)
-        return Found.each(requests, self.documents, self._coded, parts, kept, again)
+        return Found.each(requests, self.documents, self._coded, parts, kept)
 
     def _asking(self, probed: IntArray, k: int) -> tuple[Asking, Asking]:
         """Say which queries ask for which list: first for the nearest one that can fill them, then others."""

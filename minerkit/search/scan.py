@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,15 @@ from minerkit.search.coded import Chunk, CodedDocuments
 from minerkit.search.codes import encode, noise, products, room
 from minerkit.search.request import Pairs, Request
 
+if TYPE_CHECKING:
+    import torch
+
 __all__ = ["Asking", "QueryTile", "places"]
 
 IntArray = npt.NDArray[np.int64]
 
+#: Products that are made at once, and on a GPU.
+PRODUCTS, GPU_PRODUCTS = 1 << 20, 1 << 27
 #: Times as many documents as before after which the boards are tidied again.
 PATIENCE = 4
 #: Standard deviations by which a sample may hold more of the best documents than its share.
@@ -68,16 +74,13 @@ class QueryTile:
         Args:
             chunk: Documents that were not scanned before.
         """
-        out = room(self._codes.matrix, chunk.largest)
         for _, start, matrix, scale in chunk.tiles():
             self._seen += len(matrix)
-            again = self._seen >= PATIENCE * max(self._tidied, len(matrix))  # a threshold rises fast at first
-            tile, units = products(self._codes.matrix, matrix, out), self._codes.scales * scale
-            for board in self._boards:
-                board.take(tile, self._everyone, start, units, self._reach(board.k))
-                if again:
+            self._compare(self._everyone, matrix, start, scale)
+            if self._seen >= PATIENCE * max(self._tidied, len(matrix)):  # a threshold rises fast at first
+                for board in self._boards:
                     board.tidy(self._reach(board.k))
-            self._tidied = self._seen if again else self._tidied
+                self._tidied = self._seen
 
     def probe(self, chunk: Chunk, asking: Asking) -> None:
         """Take from a chunk of documents what may be among the best of the queries that ask for a tile.
@@ -86,13 +89,21 @@ class QueryTile:
             chunk: Documents that were not scanned before.
             asking: Which queries ask for which tile.
         """
-        out = room(self._codes.matrix, chunk.largest)
         for number, start, matrix, scale in chunk.tiles():
-            rows = asking.of(number)
-            if len(rows) and len(matrix):
-                tile = products(self._codes.matrix[rows], matrix, out)
-                for board in self._boards:
-                    board.take(tile, rows, start, self._codes.scales[rows] * scale, board.k)
+            if len(matrix):
+                self._compare(asking.of(number), matrix, start, scale)
+
+    def _compare(self, rows: IntArray, matrix: "torch.Tensor", start: int, scale: float) -> None:
+        """Compare some queries with a tile, so many at a time that their products stay in a core's cache."""
+        import torch
+
+        most = PRODUCTS if matrix.device.type == "cpu" else GPU_PRODUCTS
+        out, step = room(self._codes.matrix, max(most, len(matrix))), max(1, most // len(matrix))
+        for part in (rows[at : at + step] for at in range(0, len(rows), step)):
+            asked = self._codes.matrix.index_select(0, torch.from_numpy(part).to(matrix.device))
+            tile, units = products(asked, matrix, out), self._codes.scales[part] * scale
+            for board in self._boards:
+                board.take(tile, part, start, units, self._reach(board.k))
 
     def settled(self) -> list[Kept]:
         """Finish: give what may be among the k best, for each request."""
