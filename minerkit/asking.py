@@ -51,8 +51,6 @@ class Asked:
             collection.queries.subset(positives.queries),
             collection.index.documents.subset(positives.documents),
         )
-        collection.queries.release()
-        collection.index.documents.release()
         scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int64).alias("rank"))
         reference = scored.group_by("query_id").agg(pl.col("score").min()).sort("query_id")["score"]
         ceilings = _ceilings(exact_scores(reference.to_numpy()), rules)

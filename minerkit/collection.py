@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from minerkit.search import Index
@@ -30,7 +31,6 @@ class Collection:
         found = pairs.join(queries, on="query_id").join(documents, on="doc_id").drop("query_id", "doc_id")
         return found.rename({"q": "query_id", "d": "doc_id"}).sort("query_id", "doc_id")
 
-    def part(self, start: int, stop: int) -> "Collection":
-        """Keep some of the queries."""
-        rows = np.arange(start, stop)
-        return replace(self, query_ids=self.query_ids[start:stop], queries=self.queries.subset(rows))
+    def only(self, rows: npt.NDArray[np.int64]) -> "Collection":
+        """Keep the queries at some positions."""
+        return replace(self, query_ids=self.query_ids.gather(rows), queries=self.queries.subset(rows))

@@ -20,7 +20,7 @@ from minerkit.recipe import Mine, Recipe
 from minerkit.retrieve import hit_rates, rankings, retrieve
 from minerkit.samplers import pool_sizes
 from minerkit.search import Index, search_device
-from minerkit.search.tuning import Plan, tuned
+from minerkit.search.tuning import Plan, drawn, tuned
 from minerkit.staging import Stage
 from minerkit.vectors import Vectors
 from minerkit.work import SPLITS, Inputs, Work, decided, inputs, positives, shards
@@ -81,8 +81,9 @@ def _search_all(
     with work.reporter.bar("Planning the search", 1) as advance:
 
         def planned(_: int) -> dict[str, pl.DataFrame]:
-            asked = train.asked(rules).requests
-            return tuned(train.collection.index, asked, work.recipe.search).frames()
+            count = len(train.wanted)
+            asked = train.only(drawn(count)).asked(rules).requests
+            return tuned(train.collection.index, asked, count, work.recipe.search).frames()
 
         plan = Plan.of(next(stage.pieces("plan", 1, planned)), documents.dim)
         advance(1)
@@ -96,7 +97,8 @@ def _search_all(
 
     def searched(number: int) -> dict[str, pl.DataFrame]:
         part = parts[number]
-        return {"candidates": sides[part.split].retrieve(part.start, part.stop, rules)}
+        own = sides[part.split].only(np.arange(part.start, part.stop))
+        return {"candidates": own.candidates(rules)}
 
     with (
         work.reporter.bar("Searching", len(given.queries)) as advance,
@@ -118,19 +120,30 @@ class _Side:
     wanted: npt.NDArray[np.int64]
     places: int | None
 
-    def asked(self, rules: Mine) -> Asked:
-        """Say what is asked for the candidates of all queries."""
-        return Asked.of(self.collection, self.judged, self.shut, rules, self.wanted, self.places)
-
-    def retrieve(self, start: int, stop: int, rules: Mine) -> pl.DataFrame:
-        """Search the candidates of some queries."""
+    def only(self, rows: npt.NDArray[np.int64]) -> "_Side":
+        """Keep the queries at some positions, ascending."""
 
         def own(pairs: pl.DataFrame) -> pl.DataFrame:
-            low, high = (pairs["query_id"].search_sorted(edge, side="left") for edge in (start, stop))
-            return pairs[low:high].with_columns(pl.col("query_id") - start)
+            low, high = (
+                pairs["query_id"].search_sorted(int(edge), side="left") for edge in (rows[0], rows[-1] + 1)
+            )
+            part = pairs[low:high]
+            ids = part["query_id"].to_numpy()
+            at = np.searchsorted(rows, ids)
+            return part.with_columns(query_id=pl.Series(at)).filter(pl.Series(rows[at] == ids))
 
-        part = self.collection.part(start, stop)
-        return retrieve(part, own(self.judged), own(self.shut), rules, self.wanted[start:stop], self.places)
+        judged, shut = own(self.judged), own(self.shut)
+        return replace(
+            self, collection=self.collection.only(rows), judged=judged, shut=shut, wanted=self.wanted[rows]
+        )
+
+    def asked(self, rules: Mine) -> Asked:
+        """Say what is asked for the candidates of the queries."""
+        return Asked.of(self.collection, self.judged, self.shut, rules, self.wanted, self.places)
+
+    def candidates(self, rules: Mine) -> pl.DataFrame:
+        """Search the candidates of the queries."""
+        return retrieve(self.collection, self.judged, self.shut, rules, self.wanted, self.places)
 
 
 def _side(

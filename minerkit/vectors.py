@@ -10,20 +10,21 @@ import numpy.typing as npt
 __all__ = ["Vectors"]
 
 IntArray = npt.NDArray[np.integer[Any]]
+#: Bytes of a mapped table that are in memory at a time, and what the system maps where one row is read.
+RESIDENT, WINDOW = 256 << 20, 64 << 10
 
 
 class Vectors:
     """Some rows of a table of embeddings, in an order of their own; nothing is read until it is asked for."""
 
-    def __init__(self, table: npt.NDArray[np.floating], rows: IntArray) -> None:
+    def __init__(self, table: "npt.NDArray[np.floating] | _Pages", rows: IntArray) -> None:
         """Point at rows of a table.
 
         Args:
             table: float16 or float32 of shape (m, dim), memory-mapped or not.
             rows: Integers of shape (n,): the row of each vector.
         """
-        self._mapped, self.rows = table, rows
-        self._table = np.asarray(table)
+        self._pages, self.rows = table if isinstance(table, _Pages) else _Pages(table), rows
 
     @classmethod
     def of(cls, array: npt.NDArray[np.floating]) -> "Vectors":
@@ -36,12 +37,12 @@ class Vectors:
     @property
     def dim(self) -> int:
         """Dimensions of a vector."""
-        return int(self._table.shape[1])
+        return int(self._pages.table.shape[1])
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """How the vectors are stored: float16 or float32."""
-        return np.dtype(self._table.dtype)
+        return np.dtype(self._pages.table.dtype)
 
     def subset(self, positions: IntArray) -> "Vectors":
         """Give the vectors at some positions, without reading them.
@@ -52,7 +53,7 @@ class Vectors:
         Returns:
             m vectors.
         """
-        return Vectors(self._mapped, self.rows[positions])
+        return Vectors(self._pages, self.rows[positions])
 
     def gather(self, positions: IntArray) -> npt.NDArray[np.floating]:
         """Read the vectors at some positions, as they are stored.
@@ -63,7 +64,7 @@ class Vectors:
         Returns:
             float16 or float32 of shape (m, dim).
         """
-        return np.take(self._table, self.rows[positions], axis=0)
+        return self._pages.read(self.rows[positions])
 
     def take(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Read a run of vectors.
@@ -75,7 +76,7 @@ class Vectors:
         Returns:
             float32 of shape (stop - start, dim).
         """
-        return np.take(self._table, self.rows[start:stop], axis=0).astype(np.float32)
+        return self._pages.read(self.rows[start:stop]).astype(np.float32)
 
     def reader(self, most: int) -> Callable[[IntArray], npt.NDArray[np.float32]]:
         """Make a function that reads vectors again and again into the same memory.
@@ -94,13 +95,37 @@ class Vectors:
 
         def read(positions: IntArray) -> npt.NDArray[np.float32]:
             part = stored[: len(positions)]
-            np.take(self._table, self.rows[positions], axis=0, out=part, mode="clip")
+            self._pages.read(self.rows[positions], part)
             return numbers[: len(positions)].copy_(torch.from_numpy(part)).numpy()
 
         return read
 
-    def release(self) -> None:
-        """Let the system take back the memory of mapped rows, until they are asked for again."""
-        mapped = getattr(self._mapped, "_mmap", None)
-        if mapped is not None:
-            mapped.madvise(mmap.MADV_DONTNEED)
+    def as_stored(self, positions: IntArray) -> IntArray | None:
+        """Give the order in which vectors are read best.
+
+        Args:
+            positions: Integers of shape (n,).
+
+        Returns:
+            Integers of shape (n,): places in `positions`; None where any order is as good.
+        """
+        return np.argsort(self.rows[positions]) if self._pages.large else None
+
+
+class _Pages:
+    """A table, and a count of how much of it is in memory: a mapped one gives its pages back now and then."""
+
+    def __init__(self, table: npt.NDArray[np.floating]) -> None:
+        self.table, self._map = np.asarray(table), getattr(table, "_mmap", None)
+        self.large = self._map is not None and table.nbytes > RESIDENT
+        self._width, self._read = max(1, table.nbytes // max(1, len(table))), 0
+
+    def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
+        found = np.take(self.table, rows, axis=0, out=out, mode="clip")  # with no mode, `out` is not used
+        if self._map is not None and self.large and len(rows):
+            span = int(rows.max() - rows.min()) * self._width // WINDOW + 1
+            self._read += min(len(rows), span) * WINDOW
+            if self._read > RESIDENT:
+                self._read = 0
+                self._map.madvise(mmap.MADV_DONTNEED)
+        return found

@@ -122,8 +122,8 @@ def test_what_was_encoded_before_a_crash_is_kept(tmp_path, monkeypatch):
 def test_vectors_are_rows_of_one_table_mapped_from_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "SHARD", 50)
     found = EmbeddingCache("one", "float16", tmp_path).embed(pl.Series(TEXTS), Counting())
-    assert isinstance(found._mapped, np.memmap)
-    assert (found.dtype, found._mapped.shape) == (np.float16, (200, 4))
+    table = found._pages.table
+    assert isinstance(table.base, np.memmap) and (table.dtype, table.shape) == (np.float16, (200, 4))
 
 
 def test_float16_halves_the_table_and_rounds(tmp_path):

@@ -169,7 +169,7 @@ def test_candidates_retrieved_in_parts_are_those_of_the_whole(rules, sizes, most
     places = window(rules, collection.positions(qrels))
     parts, start = [], 0
     for size in sizes:
-        part = collection.part(start, start + size)
+        part = collection.only(np.arange(start, start + size))
         parts.append(retrieve(part, judged, shut, rules, wanted[start : start + size], places))
         start += size
     assert pl.concat(parts).equals(whole)

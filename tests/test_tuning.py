@@ -22,20 +22,27 @@ def asked(k: int) -> list[Request]:
     return [Request(queries, k, Pairs.none()), Request(queries, 3, Pairs.none(), ceilings)]
 
 
+def test_queries_are_drawn_from_all(monkeypatch):
+    assert tuning.drawn(5).tolist() == [0, 1, 2, 3, 4]
+    monkeypatch.setattr(tuning, "SAMPLE", 3)
+    rows = tuning.drawn(1000)
+    assert rows.tolist() == tuning.drawn(1000).tolist() == sorted(set(rows.tolist())) and len(rows) == 3
+
+
 def test_exact_is_exact(index):
-    plan = tuned(index, asked(10), Search(mode="exact"))
+    plan = tuned(index, asked(10), 300, Search(mode="exact"))
     assert plan == Plan("exact") and plan.searcher(index) is index
     assert plan.facts() == {"mode": "exact", "recall": 1.0}
 
 
 def test_a_search_that_takes_no_time_is_exact(index):
-    assert tuned(index, asked(10), Search(mode="auto")).mode == "exact"
+    assert tuned(index, asked(10), 300, Search(mode="auto")).mode == "exact"
 
 
 @pytest.mark.parametrize("target", [0.5, 0.9, 1.0])
 def test_effort_rises_until_the_target_is_met(index, target):
     queries = topics(2, 300)
-    plan = tuned(index, [Request(queries, 10, Pairs.none())], Search(mode="ann", recall_target=target))
+    plan = tuned(index, [Request(queries, 10, Pairs.none())], 300, Search(mode="ann", recall_target=target))
     assert plan.mode == "ann" and plan.recall >= target
     asked = Request(queries, 10, Pairs.none())
     assert recall(plan.searcher(index).top(asked), index.top(asked)) == plan.recall
@@ -43,7 +50,7 @@ def test_effort_rises_until_the_target_is_met(index, target):
 
 
 def test_a_higher_target_takes_more_probes(index):
-    plans = [tuned(index, asked(10), Search(mode="ann", recall_target=share)) for share in (0.3, 1.0)]
+    plans = [tuned(index, asked(10), 300, Search(mode="ann", recall_target=share)) for share in (0.3, 1.0)]
     assert plans[0].probes < plans[1].probes
 
 
@@ -51,13 +58,13 @@ def test_auto_takes_lists_only_where_they_save_time(index, monkeypatch):
     monkeypatch.setattr(tuning, "WORTH", 0.0)
     clock = iter(np.cumsum([0.0, 100.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).tolist())
     monkeypatch.setattr(tuning.time, "monotonic", lambda: next(clock))
-    assert tuned(index, asked(10), Search(recall_target=0.5)).mode == "ann"
+    assert tuned(index, asked(10), 300, Search(recall_target=0.5)).mode == "ann"
     clock = iter(np.cumsum([0.0, 1.0, 0.0, 100.0, 1.0, 1.0]).tolist())
-    assert tuned(index, asked(10), Search(recall_target=0.5)).mode == "exact"
+    assert tuned(index, asked(10), 300, Search(recall_target=0.5)).mode == "exact"
 
 
 def test_a_plan_comes_back_from_its_tables(index):
-    plan = tuned(index, asked(10), Search(mode="ann", recall_target=0.9))
+    plan = tuned(index, asked(10), 300, Search(mode="ann", recall_target=0.9))
     again = Plan.of(plan.frames(), index.documents.dim)
     assert again.facts() == plan.facts()
     assert isinstance(again.searcher(index), Lists)

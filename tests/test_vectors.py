@@ -1,8 +1,12 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minerkit import vectors as module
 from minerkit.vectors import Vectors
 
 
@@ -29,12 +33,38 @@ def test_an_array_is_wrapped_as_it_is():
     assert Vectors.of(array).take(0, 3).tolist() == array.tolist()
 
 
-@pytest.mark.parametrize("mapped", [True, False])
-def test_what_is_released_can_be_read_again(tmp_path, mapped):
-    array = np.arange(6, dtype=np.float16).reshape(3, 2)
+def resident(path: Path) -> int:
+    """Bytes of a mapped file that this process has in memory."""
+    found, ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match("[0-9a-f]+-", line):
+            ours = line.endswith(str(path))
+        elif ours and line.startswith("Rss:"):
+            found += int(line.split()[1]) * 1024
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no account of this process's memory")
+def test_only_so_much_of_a_mapped_table_is_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RESIDENT", 6 << 20)
+    array = np.arange(32768 * 256, dtype=np.float32).reshape(32768, 256) / 7
     array.tofile(tmp_path / "rows")
-    table = np.memmap(tmp_path / "rows", np.float16, "r", shape=(3, 2)) if mapped else array
-    vectors = Vectors.of(table)
-    vectors.take(0, 3)
-    vectors.release()
-    assert vectors.take(0, 3).tolist() == array.tolist()
+    vectors = Vectors.of(np.memmap(tmp_path / "rows", np.float32, "r", shape=array.shape))
+    read, sizes = vectors.reader(64), []
+    for start in range(0, len(array), 64):
+        part = np.arange(start, start + 64)
+        assert (read(part) == array[part]).all()
+        if start % 1024 == 0:
+            sizes.append(resident(tmp_path / "rows"))
+    assert 0 < max(sizes) < array.nbytes / 2  # a system may map more of a file than what is read
+
+
+def test_large_mapped_tables_are_read_as_they_are_stored(tmp_path, monkeypatch):
+    array = np.zeros((8, 64), np.float16)
+    array.tofile(tmp_path / "rows")
+    rows, positions = np.array([5, 1, 7, 2]), np.array([3, 0, 2, 1])
+    table = np.memmap(tmp_path / "rows", np.float16, "r", shape=array.shape)
+    assert Vectors(table, rows).as_stored(positions) is None
+    monkeypatch.setattr(module, "RESIDENT", 1000)
+    assert Vectors(table, rows).as_stored(positions).tolist() == [3, 0, 1, 2]
+    assert Vectors(array, rows).as_stored(positions) is None

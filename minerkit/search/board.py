@@ -45,7 +45,7 @@ class Board:
 
         size, self.k, self.room = len(noise), k, room
         ordered = Pairs.of(shut.queries, shut.documents)
-        #: Where the places of each query begin, how many are taken, and how many may be until they are tidied.
+        #: Where the places of each query begin, how many are taken, and how many may be.
         few = min(FIRST, 2 * room)
         self._places = np.arange(size) * few
         self.counts, self._limits = np.zeros(size, np.int64), np.full(size, few)

@@ -154,4 +154,3 @@ class CodedDocuments:
             self.scale = max(self.scale, float(part.scales[0]))
         if self.held:
             self._held.append(torch.cat([part.matrix for part in codes]))
-        self._documents.release()

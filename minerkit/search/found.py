@@ -75,7 +75,6 @@ class Found:
         unsure = np.concatenate([rows[:0], *torch_map(settled, self.parts, self.coded.format.device)])
         if len(unsure) and self.again is not None:
             hits.put(np.searchsorted(rows, unsure), self.again(self.request.only(unsure)))
-        self.documents.release()
         return hits
 
 

@@ -172,7 +172,6 @@ class Index:
 
         groups = [[part] for part in parts] if coded.held else shares(parts)
         kept = [tile for group in torch_map(scanned, groups, self.device) for tile in group]
-        self.documents.release()
         again = functools.partial(self.again, format=format, hopeful=hopeful)
         return Found.each(requests, self.documents, coded, parts, kept, again)
 

@@ -1,7 +1,7 @@
 """The loops of a scan, compiled: what is of interest in a tile of products goes on its queries' board.
 
-A board's state is a tuple of arrays, named as in `Board`; n queries have a row each. The documents that a query
-holds are those of its count from its place on; a query that fills its places, and may have more, is moved.
+A board's state is a tuple of arrays, named as in `Board`; n queries have a row each. What a query holds
+begins at its place; a query that has filled its places, and may have more, is moved to where there are more.
 """
 
 from typing import Any
@@ -209,7 +209,7 @@ def _counts(starts: IntArray, shut: IntArray, row: int, column: int) -> bool:
 
 @inlined
 def _edge(products: npt.NDArray[Any], limit: float) -> Any:
-    """Give a limit in the type of products, which are compared with it as they are; whole ones with a floor."""
+    """Give a limit in the type of the products, which are compared with it as they are."""
     kind = products.dtype.type
     return kind(np.floor(min(max(limit, -FAR), FAR))) if kind(0.5) == 0 else kind(limit)
 

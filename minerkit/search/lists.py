@@ -57,7 +57,6 @@ def clusters(documents: Vectors) -> Clusters:
         compute_labels=False, random_state=SEED,
     )  # fmt: skip
     means.fit(documents.subset(sample).take(0, len(sample)))
-    documents.release()
     centroids = means.cluster_centers_.astype(np.float32)
     lengths = np.linalg.norm(centroids, axis=1, keepdims=True)
     centroids /= np.maximum(lengths, np.finfo(np.float32).tiny)
@@ -84,7 +83,6 @@ def nearest(vectors: Vectors, centroids: npt.NDArray[np.float32], count: int) ->
         return places
 
     parts = list(torch_map(found, range(0, len(vectors), BLOCK)))
-    vectors.release()
     empty: IntArray = np.empty((0, count), np.int64)
     return np.concatenate([empty, *parts])
 
@@ -139,7 +137,6 @@ class Lists:
             return [tile.settled() for tile in tiles]
 
         kept = [tile for group in torch_map(searched, shares(parts)) for tile in group]
-        self.documents.release()
         return Found.each(requests, self.documents, self._coded, parts, kept)
 
     def _asking(self, probed: IntArray, k: int) -> tuple[Asking, Asking]:

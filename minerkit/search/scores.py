@@ -71,12 +71,15 @@ def rescored(queries: Vectors, documents: Vectors, candidates: npt.NDArray[np.in
         float32 of shape (n, k), as `pair_scores` gives them; -inf for none.
     """
     scores = np.full(candidates.shape, -np.inf)
-    there = np.nonzero(candidates >= 0)
-    asked, rows, positions = queries.take(0, len(queries)), there[0], candidates[there]
+    rows, places = np.nonzero(candidates >= 0)
+    order = documents.as_stored(candidates[rows, places])
+    if order is not None:
+        rows, places = rows[order], places[order]
+    asked, positions = queries.take(0, len(queries)), candidates[rows, places]
     exact = np.empty(len(rows))
     read = documents.reader(CHUNK)
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
         kernels.dots(asked, rows[part], read(positions[part]), exact[part])
-    scores[there] = exact
+    scores[rows, places] = exact
     return rounded(scores)

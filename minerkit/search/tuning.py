@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from minerkit.recipe import Search
@@ -14,7 +15,7 @@ from minerkit.search.index import Index
 from minerkit.search.lists import Clusters, Lists, clusters
 from minerkit.search.request import Hits, Request
 
-__all__ = ["Plan", "recall", "tuned"]
+__all__ = ["Plan", "drawn", "recall", "tuned"]
 
 #: Queries that an approximate search is measured on, and that an exact one is timed on at first.
 SAMPLE, TIMED = 4096, 512
@@ -64,40 +65,50 @@ class Plan:
         return index if self.found is None else Lists(index, self.found, self.probes)
 
 
-def tuned(index: Index, requests: Sequence[Request], spec: Search) -> Plan:
+def drawn(count: int) -> npt.NDArray[np.int64]:
+    """Draw the queries that a search is tuned on.
+
+    Args:
+        count: How many queries there are.
+
+    Returns:
+        Positions, ascending; the same each time.
+    """
+    return np.sort(np.random.default_rng(SEED).permutation(count)[:SAMPLE])
+
+
+def tuned(index: Index, requests: Sequence[Request], count: int, spec: Search) -> Plan:
     """Decide how to search.
 
     Args:
         index: The documents.
-        requests: What will be asked, of the same queries in each.
+        requests: What will be asked, of some of the queries; of the same in each.
+        count: How many queries there are in all.
         spec: The recipe's `search` section.
 
     Returns:
         The plan. An approximate search gets more effort until the share of the documents wanted that it
-        finds, over a sample of the queries, reaches the target for each request. `auto` takes it where it
-        saves time.
+        finds, over these queries, reaches the target for each request. `auto` takes it where it saves time.
     """
     if spec.mode == "exact" or index.device != "cpu":
         return Plan("exact")
-    count = len(requests[0])
-    rows = np.sort(np.random.default_rng(SEED).permutation(count)[:SAMPLE])
-    everyone, asked = np.arange(len(rows)), [request.only(rows) for request in requests]
+    everyone = np.arange(len(requests[0]))
     timed = everyone[:TIMED]
     index.prepare()
     started = time.monotonic()
-    index.search(*(request.only(timed) for request in asked))[0].top(timed)
+    index.search(*(request.only(timed) for request in requests))[0].top(timed)
     exact_seconds = (time.monotonic() - started) * count / max(1, len(timed))
     if spec.mode == "auto" and exact_seconds < WORTH:
         return Plan("exact")
-    best = [found.top(everyone) for found in index.search(*asked)]
+    best = [found.top(everyone) for found in index.search(*requests)]
     started = time.monotonic()
     found = clusters(index.documents)
     made, probes = time.monotonic() - started, max(1, int(SHARE * len(found.centroids)))
     lists = Lists(index, found, probes)
     while True:
         lists.probes, started = probes, time.monotonic()
-        hits = [found.top(everyone) for found in lists.search(*asked)]
-        seconds = made + (time.monotonic() - started) * count / max(1, len(rows))
+        hits = [found.top(everyone) for found in lists.search(*requests)]
+        seconds = made + (time.monotonic() - started) * count / max(1, len(everyone))
         if spec.mode == "auto" and seconds > exact_seconds:
             return Plan("exact")
         measured = min(recall(*pair) for pair in zip(hits, best, strict=True))
