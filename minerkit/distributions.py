@@ -68,15 +68,23 @@ def verdicts(judged: pl.DataFrame, negatives: pl.DataFrame, split: str) -> pl.Da
     Returns:
         split, reason (null: eligible), taken (became a negative), documents.
     """
-    chosen = negatives.select("query_id", "doc_id", taken=True)
-    return (
-        judged.select("query_id", "doc_id", "reason")
-        .join(chosen, on=["query_id", "doc_id"], how="left")
-        .group_by("reason", pl.col("taken").fill_null(False))
-        .agg(pl.len().cast(pl.Int64).alias("documents"))
-        .sort("reason", "taken")
-        .select(pl.lit(split).alias("split"), "reason", "taken", "documents")
+    mined = negatives.filter(pl.col("fill") == "mined").with_columns(reason=pl.lit(None, pl.String))
+    others = negatives.filter(pl.col("fill") != "mined")  # few or none, so that few rows are looked for
+    others = others.join(judged.select("query_id", "doc_id", "reason"), on=["query_id", "doc_id"])
+    count = pl.len().cast(pl.Int64)
+    taken = (
+        pl.concat([mined.select("reason"), others.select("reason")])
+        .group_by("reason")
+        .agg(count.alias("taken"))
     )
+    counts = judged.group_by("reason").agg(count.alias("all")).join(taken, "reason", "left", nulls_equal=True)
+    yes = pl.col("taken").fill_null(0)
+    rows = [
+        counts.select("reason", pl.lit(value).alias("taken"), number.alias("documents"))
+        for value, number in ((False, pl.col("all") - yes), (True, yes))
+    ]
+    found = pl.concat(rows).filter(pl.col("documents") > 0).sort("reason", "taken")
+    return found.select(pl.lit(split).alias("split"), "reason", "taken", "documents")
 
 
 def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,10 @@ def frames(positives, negatives, judged=(), queries=2, rejected=(), dropped=()) 
     hit = {"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32, "source": pl.String,
            "rank": pl.Int32, "score": pl.Float32}  # fmt: skip
     taken = {name: kind for name, kind in hit.items() if name != "relevance"}
+    easier = {(q, d) for q, d, _, reason in judged if reason is not None}
     drawn = fitted(
         "negatives",
-        [(q, d, "dense", r, s, "mined") for q, d, s, r in negatives],
+        [(q, d, "dense", r, s, "backfill" if (q, d) in easier else "mined") for q, d, s, r in negatives],
         {**taken, "fill": pl.String},
     )
     refused = fitted(
@@ -156,7 +157,9 @@ def test_verdicts_count_each_reason_of_a_split_by_whether_the_document_was_taken
         schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String},
         orient="row",
     )  # fmt: skip
-    negatives = pl.DataFrame({"query_id": ["q1", "q2"], "doc_id": ["d2", "d1"]})
+    negatives = pl.DataFrame(
+        {"query_id": ["q1", "q2"], "doc_id": ["d2", "d1"], "fill": ["mined", "backfill"]}
+    )
     assert verdicts(judged, negatives, "dev").rows() == [
         ("dev", None, False, 1),
         ("dev", None, True, 1),
