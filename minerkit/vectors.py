@@ -11,7 +11,7 @@ __all__ = ["Vectors"]
 
 IntArray = npt.NDArray[np.integer[Any]]
 #: Bytes of a mapped table that are in memory at a time, and what the system maps where one row is read.
-RESIDENT, WINDOW = 256 << 20, 64 << 10
+RESIDENT, WINDOW = 512 << 20, 64 << 10
 
 
 class Vectors:
