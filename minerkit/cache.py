@@ -64,6 +64,7 @@ class EmbeddingCache:
         encode: Encode,
         progress: Progress = id,
         say: Callable[[str], object] = id,
+        resident: int = 1 << 30,
     ) -> Vectors:
         """Look up the embeddings of texts; encode and store those that are missing.
 
@@ -73,6 +74,7 @@ class EmbeddingCache:
                 of texts done, each time some are.
             progress: Called with the number of texts done, each time some are.
             say: Called with a line for the user: that another run is waited for, or that a part is damaged.
+            resident: Bytes of the vectors that may be in memory at a time.
 
         Returns:
             n vectors, in the order of the texts.
@@ -104,7 +106,7 @@ class EmbeddingCache:
                 rows = encode(texts.gather(shard).to_list(), progress)
                 table.append(wanted[shard].to_numpy(), rows)
         places = wanted.join(_stored(table), on=["hi", "lo"], how="left", maintain_order="left")
-        return Vectors(table.mapped(), places["row"].to_numpy())
+        return Vectors(table.mapped(), places["row"].to_numpy(), resident)
 
     @contextmanager
     def _alone(self, say: Callable[[str], object]) -> Iterator[None]:

@@ -29,6 +29,8 @@ __all__ = ["search"]
 
 #: Train queries whose retrieval is measured when the recipe holds out no dev queries.
 MEASURED = 1000
+#: The share of the memory that the embeddings of queries, and of documents, may take.
+RESIDENT = 8
 
 
 def search(work: Work, stage: Stage) -> None:
@@ -184,7 +186,11 @@ def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, work: Work) -> Vector
     with work.reporter.bar(title, len(texts)) as advance:
         cache = EmbeddingCache(encoder.fingerprint(kind), encoder.dtype)
         return cache.embed(
-            texts, lambda part, done: encoder.encode(part, kind, done), advance, work.reporter.say
+            texts,
+            lambda part, done: encoder.encode(part, kind, done),
+            advance,
+            work.reporter.say,
+            work.memory // RESIDENT,
         )
 
 

@@ -10,21 +10,24 @@ import numpy.typing as npt
 __all__ = ["Vectors"]
 
 IntArray = npt.NDArray[np.integer[Any]]
-#: Bytes of a mapped table that are in memory at a time, and what the system maps where one row is read.
-RESIDENT, WINDOW = 512 << 20, 64 << 10
+#: Bytes that the system maps where one row of a mapped table is read.
+WINDOW = 64 << 10
 
 
 class Vectors:
     """Some rows of a table of embeddings, in an order of their own; nothing is read until it is asked for."""
 
-    def __init__(self, table: "npt.NDArray[np.floating] | _Pages", rows: IntArray) -> None:
+    def __init__(
+        self, table: "npt.NDArray[np.floating] | _Pages", rows: IntArray, resident: int = 1 << 30
+    ) -> None:
         """Point at rows of a table.
 
         Args:
             table: float16 or float32 of shape (m, dim), memory-mapped or not.
             rows: Integers of shape (n,): the row of each vector.
+            resident: Bytes of a mapped table that may be in memory at a time.
         """
-        self._pages, self.rows = table if isinstance(table, _Pages) else _Pages(table), rows
+        self._pages, self.rows = table if isinstance(table, _Pages) else _Pages(table, resident), rows
 
     @classmethod
     def of(cls, array: npt.NDArray[np.floating]) -> "Vectors":
@@ -113,19 +116,19 @@ class Vectors:
 
 
 class _Pages:
-    """A table, and a count of how much of it is in memory: a mapped one gives its pages back now and then."""
+    """A table, and an account of what is in memory of it: a mapped one gives its pages back now and then."""
 
-    def __init__(self, table: npt.NDArray[np.floating]) -> None:
+    def __init__(self, table: npt.NDArray[np.floating], resident: int) -> None:
         self.table, self._map = np.asarray(table), getattr(table, "_mmap", None)
-        self.large = self._map is not None and table.nbytes > RESIDENT
-        self._width, self._read = max(1, table.nbytes // max(1, len(table))), 0
+        self.large = self._map is not None and table.nbytes > resident
+        self._width, self._most = max(1, table.nbytes // max(1, len(table))), resident // WINDOW
+        self._mapped = np.zeros(table.nbytes // WINDOW + 1 if self.large else 0, np.bool_)
 
     def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
         found = np.take(self.table, rows, axis=0, out=out, mode="clip")  # with no mode, `out` is not used
-        if self._map is not None and self.large and len(rows):
-            span = int(rows.max() - rows.min()) * self._width // WINDOW + 1
-            self._read += min(len(rows), span) * WINDOW
-            if self._read > RESIDENT:
-                self._read = 0
+        if self._map is not None and self.large:
+            self._mapped[rows * self._width // WINDOW] = True
+            if np.count_nonzero(self._mapped) > self._most:
+                self._mapped[:] = False
                 self._map.madvise(mmap.MADV_DONTNEED)
         return found

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit import vectors as module
 from minerkit.vectors import Vectors
 
 
@@ -45,11 +44,11 @@ def resident(path: Path) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no account of this process's memory")
-def test_only_so_much_of_a_mapped_table_is_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "RESIDENT", 6 << 20)
+def test_only_so_much_of_a_mapped_table_is_in_memory(tmp_path):
     array = np.arange(32768 * 256, dtype=np.float32).reshape(32768, 256) / 7
     array.tofile(tmp_path / "rows")
-    vectors = Vectors.of(np.memmap(tmp_path / "rows", np.float32, "r", shape=array.shape))
+    table = np.memmap(tmp_path / "rows", np.float32, "r", shape=array.shape)
+    vectors = Vectors(table, np.arange(len(table)), 6 << 20)
     read, sizes = vectors.reader(64), []
     for start in range(0, len(array), 64):
         part = np.arange(start, start + 64)
@@ -59,12 +58,11 @@ def test_only_so_much_of_a_mapped_table_is_in_memory(tmp_path, monkeypatch):
     assert 0 < max(sizes) < array.nbytes / 2  # a system may map more of a file than what is read
 
 
-def test_large_mapped_tables_are_read_as_they_are_stored(tmp_path, monkeypatch):
+def test_large_mapped_tables_are_read_as_they_are_stored(tmp_path):
     array = np.zeros((8, 64), np.float16)
     array.tofile(tmp_path / "rows")
     rows, positions = np.array([5, 1, 7, 2]), np.array([3, 0, 2, 1])
     table = np.memmap(tmp_path / "rows", np.float16, "r", shape=array.shape)
     assert Vectors(table, rows).as_stored(positions) is None
-    monkeypatch.setattr(module, "RESIDENT", 1000)
-    assert Vectors(table, rows).as_stored(positions).tolist() == [3, 0, 1, 2]
-    assert Vectors(array, rows).as_stored(positions) is None
+    assert Vectors(table, rows, 1000).as_stored(positions).tolist() == [3, 0, 1, 2]
+    assert Vectors(array, rows, 1000).as_stored(positions) is None
