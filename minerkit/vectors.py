@@ -114,6 +114,10 @@ class Vectors:
         """
         return np.argsort(self.rows[positions]) if self._pages.large else None
 
+    def release(self) -> None:
+        """Let the system take the memory of a mapped table back: what is in it is not read again soon."""
+        self._pages.release()
+
 
 class _Pages:
     """A table, and an account of what is in memory of it: a mapped one gives its pages back now and then."""
@@ -126,9 +130,13 @@ class _Pages:
 
     def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
         found = np.take(self.table, rows, axis=0, out=out, mode="clip")  # with no mode, `out` is not used
-        if self._map is not None and self.large:
+        if self.large:
             self._mapped[rows * self._width // WINDOW] = True
             if np.count_nonzero(self._mapped) > self._most:
-                self._mapped[:] = False
-                self._map.madvise(mmap.MADV_DONTNEED)
+                self.release()
         return found
+
+    def release(self) -> None:
+        self._mapped[:] = False
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_DONTNEED)

@@ -14,7 +14,7 @@ __all__ = ["SPLITS", "Inputs", "Shard", "Work", "decided", "inputs", "positives"
 SPLITS = ("train", "dev")
 #: A shard holds this share of a run's queries, within limits: little is lost when a run dies, and little time
 #: goes to the seams.
-SHARE, LEAST, MOST = 128, 1024, 8192
+SHARE, LEAST, MOST = 128, 1024, 4096
 
 
 @dataclass(frozen=True)

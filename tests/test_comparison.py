@@ -98,6 +98,7 @@ def test_a_reranker_that_gives_every_pair_the_same_score_gains_nothing(answers_r
     assert agrees(found, {query: docs[9::-1] + docs[10:] for query, docs in dev.retrieved.items()}, dev)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["answers_run", "captions_run"])
 def test_the_figures_are_those_of_the_evaluator_that_training_uses(name, reranker, minilm, request):
     from sentence_transformers import CrossEncoder, SentenceTransformer

@@ -56,6 +56,10 @@ def test_only_so_much_of_a_mapped_table_is_in_memory(tmp_path):
         if start % 1024 == 0:
             sizes.append(resident(tmp_path / "rows"))
     assert 0 < max(sizes) < array.nbytes / 2  # a system may map more of a file than what is read
+    read(np.arange(64))
+    vectors.release()
+    assert resident(tmp_path / "rows") == 0
+    assert (read(np.arange(64)) == array[:64]).all()
 
 
 def test_large_mapped_tables_are_read_as_they_are_stored(tmp_path):

@@ -101,6 +101,7 @@ def tuned(index: Index, requests: Sequence[Request], count: int, spec: Search) -
     if spec.mode == "auto" and exact_seconds < WORTH:
         return Plan("exact")
     best = [found.top(everyone) for found in index.search(*requests)]
+    index.forget()  # lists have codes of their own
     started = time.monotonic()
     found = clusters(index.documents)
     made, probes = time.monotonic() - started, max(1, int(SHARE * len(found.centroids)))
@@ -113,7 +114,6 @@ def tuned(index: Index, requests: Sequence[Request], count: int, spec: Search) -
             return Plan("exact")
         measured = min(recall(*pair) for pair in zip(hits, best, strict=True))
         if measured >= spec.recall_target or probes == len(found.centroids):
-            index.forget()  # what the lists leave open is little
             return Plan("ann", measured, probes, found)
         probes = min(math.ceil(MORE * probes), len(found.centroids))
 
