@@ -129,7 +129,8 @@ class _Pages:
         self._mapped = np.zeros(table.nbytes // WINDOW + 1 if self.large else 0, np.bool_)
 
     def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
-        found = np.take(self.table, rows, axis=0, out=out, mode="clip")  # with no mode, `out` is not used
+        # Where rows are checked, numpy does not use `out`.
+        found = np.take(self.table, rows, axis=0, out=out, mode="raise" if out is None else "clip")
         if self.large:
             self._mapped[rows * self._width // WINDOW] = True
             if np.count_nonzero(self._mapped) > self._most:
