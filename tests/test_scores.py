@@ -50,6 +50,20 @@ def test_candidates_score_as_pairs_do(kind):
     assert (scores[candidates < 0] == -np.inf).all() and (candidates < 0).any()
 
 
+def test_candidates_in_a_large_mapped_table_score_the_same(tmp_path):
+    queries, array = Vectors.of(unit(3, 9, 100)), unit(4, 300, 100)
+    array.tofile(tmp_path / "rows")
+    mapped = np.memmap(tmp_path / "rows", np.float16, "r", shape=array.shape)
+    rows = np.random.default_rng(6).permutation(300)
+    candidates = np.sort(np.random.default_rng(5).integers(-1, 300, (9, 40)), axis=1)
+    large = Vectors(mapped, rows, resident=1000)
+    assert large.as_stored(np.arange(300)).tolist() == np.argsort(rows).tolist()
+    assert (
+        rescored(queries, large, candidates).tolist()
+        == rescored(queries, Vectors(array, rows), candidates).tolist()
+    )
+
+
 def test_many_pairs_are_scored_as_few_are(monkeypatch):
     queries, documents = Vectors.of(unit(6, 20, 8)), Vectors.of(unit(7, 20, 8))
     whole = pair_scores(queries, documents)

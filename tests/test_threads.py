@@ -32,6 +32,16 @@ def test_an_error_reaches_the_caller():
         in_threads(fail, [7])
 
 
+def test_a_single_item_has_all_cores_and_stays_in_its_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = list(torch_map(lambda _: (threading.get_ident(), torch.get_num_threads()), range(1)))
+        assert found == [(threading.get_ident(), 2)]
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_torch_works_alone_in_each_thread_and_as_before_afterwards():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
