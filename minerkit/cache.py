@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from minerkit.batches import pieces
 from minerkit.table import Table, usable
-from minerkit.vectors import Vectors
+from minerkit.vectors import RESIDENT, Vectors
 
 __all__ = ["EmbeddingCache", "cache_folder"]
 
@@ -64,7 +64,7 @@ class EmbeddingCache:
         encode: Encode,
         progress: Progress = id,
         say: Callable[[str], object] = id,
-        resident: int = 1 << 30,
+        resident: int = RESIDENT,
     ) -> Vectors:
         """Look up the embeddings of texts; encode and store those that are missing.
 

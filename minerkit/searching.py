@@ -29,8 +29,8 @@ __all__ = ["search"]
 
 #: Train queries whose retrieval is measured when the recipe holds out no dev queries.
 MEASURED = 1000
-#: The share of the memory that the embeddings of queries, and of documents, may take.
-RESIDENT = 8
+#: The share of the memory that mapped embeddings of queries may take, and those of documents.
+MAPPED = 8
 
 
 def search(work: Work, stage: Stage) -> None:
@@ -48,7 +48,8 @@ def search(work: Work, stage: Stage) -> None:
     queries = _embed(encoder, given.queries["text"], "query", work)
     documents = _embed(encoder, given.corpus["text"], "document", work)
     encoded = time.monotonic()
-    given = _without_texts(given)
+    # What follows needs ids and splits; texts that are encoded are let go.
+    given = given._replace(queries=given.queries.drop("text"), corpus=given.corpus.drop("text"))
     plan = _search_all(work, stage, given, excluded, queries, documents, placed)
     split, measured = _measured(given.queries)
     ids, index = given.queries["query_id"].gather(measured), Index(documents, placed, work.memory)
@@ -190,14 +191,8 @@ def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, work: Work) -> Vector
             lambda part, done: encoder.encode(part, kind, done),
             advance,
             work.reporter.say,
-            work.memory // RESIDENT,
+            work.memory // MAPPED,
         )
-
-
-def _without_texts(given: Inputs) -> Inputs:
-    """Let texts go that are encoded: what follows needs ids and splits."""
-    trim()
-    return given._replace(queries=given.queries.drop("text"), corpus=given.corpus.drop("text"))
 
 
 def _enough_documents(recipe: Recipe, splits: pl.DataFrame) -> None:

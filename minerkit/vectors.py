@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Vectors"]
+__all__ = ["RESIDENT", "Vectors"]
 
 IntArray = npt.NDArray[np.integer[Any]]
+#: Bytes of a mapped table that may be in memory at a time, unless told otherwise.
+RESIDENT = 1 << 30
 #: Bytes that the system maps where one row of a mapped table is read.
 WINDOW = 64 << 10
 
@@ -18,7 +20,7 @@ class Vectors:
     """Some rows of a table of embeddings, in an order of their own; nothing is read until it is asked for."""
 
     def __init__(
-        self, table: "npt.NDArray[np.floating] | _Pages", rows: IntArray, resident: int = 1 << 30
+        self, table: "npt.NDArray[np.floating] | _Pages", rows: IntArray, resident: int = RESIDENT
     ) -> None:
         """Point at rows of a table.
 
