@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from minerkit import schema
 from minerkit.errors import RunError
 from minerkit.files import replacing, sha256
+from minerkit.parquet import Parts, readable
 
 __all__ = ["MARKERS", "Run", "load", "locked"]
 
@@ -42,20 +43,19 @@ class Run:
         Raises:
             RunError: The file is missing or damaged.
         """
-        with self._readable(name):
+        with readable(self.folder / name):
             return pl.read_parquet(self.folder / name, glob=False)
 
-    @contextmanager
-    def _readable(self, name: str) -> Iterator[None]:
-        path = self.folder / name
-        try:
-            yield
-        except FileNotFoundError as error:
-            raise RunError(f"{path} is missing; `minerkit mine` makes it") from error
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            raise RunError(
-                f"{path} is damaged ({error}); run `minerkit mine` again to make it anew"
-            ) from error
+    def parts(self, name: str) -> Parts:
+        """Read an artefact a row group at a time.
+
+        Args:
+            name: A Parquet file's name in the run folder.
+
+        Returns:
+            Its rows, read when they are asked for.
+        """
+        return Parts(self.folder / name)
 
     def scan(self, name: str) -> pl.LazyFrame:
         """Read an artefact when its rows are asked for, and not all at once.
@@ -90,7 +90,7 @@ class Run:
             first, last = pl.lit(queries.min(), pl.String), pl.lit(queries.max(), pl.String)
             rows = rows.filter(pl.col("query_id").is_between(first, last))
             rows = rows.join(queries.to_frame().lazy(), on="query_id", how="semi", maintain_order="left")
-        with self._readable(name):
+        with readable(self.folder / name):
             return rows.collect(engine="streaming")
 
     def read_json(self, name: str) -> Any:
@@ -105,7 +105,7 @@ class Run:
         Raises:
             RunError: The file is missing or damaged.
         """
-        with self._readable(name):
+        with readable(self.folder / name):
             return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
     def marker(self, stage: str) -> dict[str, Any] | None:

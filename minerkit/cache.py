@@ -18,7 +18,8 @@ from filelock import FileLock, Timeout
 
 from minerkit.batches import pieces
 from minerkit.table import Table, usable
-from minerkit.vectors import RESIDENT, Vectors
+from minerkit.texts import Texts
+from minerkit.vectors import MAPPED, Vectors
 
 __all__ = ["EmbeddingCache", "cache_folder"]
 
@@ -60,11 +61,11 @@ class EmbeddingCache:
 
     def embed(
         self,
-        texts: pl.Series,
+        texts: Texts,
         encode: Encode,
         progress: Progress = id,
         say: Callable[[str], object] = id,
-        resident: int = RESIDENT,
+        mapped: int = MAPPED,
     ) -> Vectors:
         """Look up the embeddings of texts; encode and store those that are missing.
 
@@ -74,7 +75,7 @@ class EmbeddingCache:
                 of texts done, each time some are.
             progress: Called with the number of texts done, each time some are.
             say: Called with a line for the user: that another run is waited for, or that a part is damaged.
-            resident: Bytes of the vectors that may be in memory at a time.
+            mapped: Bytes up to which the table that holds the vectors is mapped.
 
         Returns:
             n vectors, in the order of the texts.
@@ -83,30 +84,26 @@ class EmbeddingCache:
             EncoderError: The encoder gave embeddings of another shape, or values that cannot be stored.
             CacheError: The disk is full or cannot be used; what is stored is kept.
         """
-        wanted = _keys(texts)
         with self._alone(say):
             table = Table(self.folder, self._dtype)
             if table.damaged:
                 say(f"{self.folder}: damaged in {table.damaged:,} places; the texts there are encoded again")
-            distinct = wanted.with_row_index("position").unique(
-                ["hi", "lo"], keep="first", maintain_order=True
-            )
-            new = distinct.join(_stored(table), on=["hi", "lo"], how="anti", maintain_order="left")
-            missing = new["position"].to_numpy()
-            progress(len(texts) - len(missing))
-            sizes = texts.str.len_bytes().to_numpy()
-            lengths = sizes[missing]
+            rows, sizes, unknown = _found(texts, table)
+            missing = np.flatnonzero(rows < 0)
+            new = _first(unknown)
+            progress(len(texts) - len(new))
             # Texts of like length are encoded together, longest first: a lack of memory shows at once.
+            lengths = sizes[missing[new]]
             order = np.argsort(-lengths.astype(np.int64), kind="stable")
             # By what there is, not by what is missing: a run that goes on cuts the same shards, and so feeds
             # the encoder the same batches.
             size = min(MOST_BYTES, max(LEAST_BYTES, int(sizes.sum(dtype=np.int64)) // SHARE))
             for piece in pieces(lengths[order], SHARD, size):
-                shard = missing[order[piece]]
-                rows = encode(texts.gather(shard).to_list(), progress)
-                table.append(wanted[shard].to_numpy(), rows)
-        places = wanted.join(_stored(table), on=["hi", "lo"], how="left", maintain_order="left")
-        return Vectors(table.mapped(), places["row"].to_numpy(), resident)
+                shard = new[order[piece]]
+                vectors = encode(texts.gather(missing[shard]).to_list(), progress)
+                table.append(unknown[shard], vectors)
+        rows[missing] = Known(table).rows(unknown)
+        return Vectors(table.mapped(), rows, mapped)
 
     @contextmanager
     def _alone(self, say: Callable[[str], object]) -> Iterator[None]:
@@ -125,15 +122,64 @@ class EmbeddingCache:
             lock.release()
 
 
-def _stored(table: Table) -> pl.DataFrame:
-    return pl.DataFrame(table.keys, schema=KEYS, orient="row").with_columns(row=pl.Series(table.places))
+class Known:
+    """The keys of a table, sorted, to find rows by."""
+
+    def __init__(self, table: Table) -> None:
+        """Sort the keys of a table."""
+        self._keys, self._places = table.keys, table.places
+        self._order = np.argsort(self._keys[:, 1])
+        self._low = self._keys[self._order, 1]
+
+    def rows(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """Find rows.
+
+        Args:
+            keys: uint64 of shape (n, 2).
+
+        Returns:
+            int32 of shape (n,): the row of each key, -1 where there is none.
+        """
+        found = np.full(len(keys), -1, np.int32)
+        at, left = np.searchsorted(self._low, keys[:, 1]), np.arange(len(keys))
+        while len(left):  # once, but for keys that are half the same
+            left = left[at[left] < len(self._low)]
+            left = left[self._low[at[left]] == keys[left, 1]]
+            place = self._order[at[left]]
+            same = self._keys[place, 0] == keys[left, 0]
+            found[left[same]] = self._places[place[same]]
+            left = left[~same]
+            at[left] += 1
+        return found
 
 
-def _keys(texts: pl.Series) -> pl.DataFrame:
-    """Hash texts to 128 bits (BLAKE2b), as two uint64 columns hi and lo."""
-    found = np.empty((len(texts), 2), np.uint64)
+def _found(
+    texts: Texts, table: Table
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32], npt.NDArray[np.uint64]]:
+    """Give the row of each text, -1 where there is none; its size in bytes; and the keys without a row."""
+    known = Known(table)
+    rows, sizes, unknown = [np.empty(0, np.int32)], [np.empty(0, np.uint32)], [np.empty((0, 2), np.uint64)]
     for start in range(0, len(texts), HASHED):
-        some = texts.slice(start, HASHED).to_list()
-        raw = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in some)
-        found[start : start + HASHED] = np.frombuffer(raw, np.uint64).reshape(-1, 2)
-    return pl.DataFrame(found, schema=KEYS, orient="row")
+        part = texts.slice(start, HASHED)
+        keys = _keys(part)
+        rows.append(known.rows(keys))
+        sizes.append(part.str.len_bytes().to_numpy())
+        unknown.append(keys[rows[-1] < 0])
+    return np.concatenate(rows), np.concatenate(sizes), np.concatenate(unknown)
+
+
+def _first(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Give the places where keys stand for the first time, ascending."""
+    frame = pl.DataFrame(keys, schema=KEYS, orient="row")
+    return (
+        frame.select(pl.struct("hi", "lo").is_first_distinct().arg_true())
+        .to_series()
+        .to_numpy()
+        .astype(np.int64)
+    )
+
+
+def _keys(texts: pl.Series) -> npt.NDArray[np.uint64]:
+    """Hash texts to 128 bits (BLAKE2b): uint64 of shape (n, 2)."""
+    raw = b"".join(hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts.to_list())
+    return np.frombuffer(raw, np.uint64).reshape(-1, 2)

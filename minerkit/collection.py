@@ -26,11 +26,21 @@ class Collection:
 
     def positions(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Give rows (query_id, doc_id, ...) by position; rows of other splits are left out."""
-        queries = pl.DataFrame({"query_id": self.query_ids, "q": np.arange(len(self.query_ids))})
-        documents = pl.DataFrame({"doc_id": self.doc_ids, "d": np.arange(len(self.doc_ids))})
-        found = pairs.join(queries, on="query_id").join(documents, on="doc_id").drop("query_id", "doc_id")
-        return found.rename({"q": "query_id", "d": "doc_id"}).sort("query_id", "doc_id")
+        ends = {"query_id": self.query_ids, "doc_id": self.doc_ids}
+        places = {name: _places(pairs[name], ids) for name, ids in ends.items()}
+        there = (places["query_id"] >= 0) & (places["doc_id"] >= 0)
+        found = pairs.with_columns(pl.Series(name, at) for name, at in places.items())
+        return found.filter(there).sort("query_id", "doc_id")
 
     def only(self, rows: npt.NDArray[np.int64]) -> "Collection":
         """Keep the queries at some positions."""
         return replace(self, query_ids=self.query_ids.gather(rows), queries=self.queries.subset(rows))
+
+
+def _places(names: pl.Series, ids: pl.Series) -> npt.NDArray[np.int64]:
+    """Find names among ids that ascend, without a table of them all; -1 for those that are not there."""
+    if ids.is_empty():
+        return np.full(len(names), -1)
+    at = ids.search_sorted(names).to_numpy().astype(np.int64)
+    found = (ids.gather(np.minimum(at, len(ids) - 1)) == names).to_numpy()
+    return np.where(found, at, -1)

@@ -15,12 +15,13 @@ __all__ = ["run_details", "score_quantiles"]
 SPLITS = ("train", "dev")
 
 
-def run_details(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+def run_details(frames: Mapping[str, pl.DataFrame], files: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
     """Describe a run's texts, splits and rules.
 
     Args:
-        frames: queries, corpus, qrels, pairs, negatives; `positives`, the rows of the candidates that are
-            such; `accounts` (query_id, found, wanted, dropped) and `verdicts`.
+        frames: queries, corpus (of which doc_id, ascending, is enough), qrels, negatives; `positives`, the
+            rows of the candidates that are such; `accounts` (query_id, found, wanted, dropped); `verdicts`.
+        files: The artefacts corpus and pairs, whose texts are read in pieces.
 
     Returns:
         A JSON-ready mapping: texts, per_query, overlap, rules and subsets.
@@ -30,13 +31,14 @@ def run_details(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     return {
         "texts": {
             "queries": text_profile(frames["queries"].select(value="text")),
-            "documents": text_profile(frames["corpus"].select(value="text")),
+            "documents": text_profile(files["corpus"].select(value="text")),
         },
         "per_query": {split: _per_query(frames, _ids(split_of, split)) for split in splits},
-        "overlap": _overlap(frames, split_of),
+        "overlap": _overlap(frames, split_of, files["corpus"]),
         "rules": {split: _rules(frames, split) for split in splits},
         "subsets": {
-            name: dataset_stats(frames[name], None) for name in ("pairs", "queries", "corpus", "qrels")
+            name: dataset_stats(files[name] if name in files else frames[name], None)
+            for name in ("pairs", "queries", "corpus", "qrels")
         },
     }
 
@@ -78,29 +80,19 @@ def _per_query(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[st
     return found
 
 
-def _overlap(frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame) -> dict[str, int]:
+def _overlap(
+    frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame, corpus: pl.LazyFrame
+) -> dict[str, int]:
     """Count the texts (normalised) that stand in the rows of both splits."""
-    queries = frames["queries"].select("split", "text")
-    used = pl.concat(
-        [
-            frames["positives"].select("query_id", "doc_id"),
-            frames["negatives"].select("query_id", "doc_id"),
-        ]
-    )
-    documents = (
-        used.join(split_of, on="query_id")
-        .select("split", "doc_id")
-        .unique()
-        .join(frames["corpus"], on="doc_id")
-        .select("split", "text")
-    )
+    text = normalised(pl.col("text")).hash()
+    ids, keys = (corpus.select(column).collect(engine="streaming").to_series() for column in ("doc_id", text))
+    used = pl.concat([frames[name].select("query_id", "doc_id") for name in ("positives", "negatives")])
+    used = used.join(split_of, on="query_id").select("split", "doc_id").unique()
+    documents = used.select("split", text=keys.gather(ids.search_sorted(used["doc_id"])))
+    sides = {"queries": frames["queries"].select("split", text), "documents": documents}
     return {
-        name: rows.select("split", normalised(pl.col("text")))
-        .group_by("text")
-        .agg(pl.col("split").n_unique())
-        .filter(pl.col("split") > 1)
-        .height
-        for name, rows in (("queries", queries), ("documents", documents))
+        name: rows.group_by("text").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).height
+        for name, rows in sides.items()
     }
 
 

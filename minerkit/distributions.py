@@ -20,11 +20,13 @@ RANKS = (1, 2, 3, 4, 5, 10, 20, 50, 100)
 POSITIVES = (1, 2, 3, 4, 5, 10, 20)
 
 
-def histograms(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+def histograms(frames: Mapping[str, pl.DataFrame], corpus: pl.LazyFrame) -> dict[str, Any]:
     """Count how scores, gaps, lengths, ranks and positives spread.
 
     Args:
-        frames: queries, corpus, qrels, negatives, and `positives`, the rows of the candidates that are such.
+        frames: queries, corpus (of which doc_id, ascending, is enough), qrels, negatives, and `positives`,
+            the rows of the candidates that are such.
+        corpus: The artefact corpus, whose texts are read in pieces.
 
     Returns:
         A JSON-ready mapping. Histograms have `from` (the lower edge of the first bar), `step` and one list of
@@ -37,10 +39,11 @@ def histograms(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
         positives.group_by("query_id").agg(reference=exact(pl.col("score").min())).join(hardest, "query_id")
     )
     gap = (gaps["reference"] - gaps["hardest"]).round(DECIMALS)
-    texts = frames["corpus"].select("doc_id", characters=pl.col("text").str.len_chars())
+    ids = frames["corpus"]["doc_id"]
+    sizes = corpus.select(pl.col("text").str.len_chars()).collect(engine="streaming").to_series()
     lengths = {
-        "positives": positives.join(texts, on="doc_id")["characters"],
-        "negatives": negatives.join(texts, on="doc_id")["characters"],
+        name: sizes.gather(ids.search_sorted(rows["doc_id"]))
+        for name, rows in (("positives", positives), ("negatives", negatives))
     }
     asked = {"queries": frames["queries"]["text"].str.len_chars()}
     per_query = frames["qrels"].filter(pl.col("relevance") > 0)["query_id"].value_counts()["count"]
@@ -91,7 +94,8 @@ def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict
     """Follow a run from raw rows to training rows.
 
     Args:
-        frames: queries, corpus, qrels, negatives, rejected, `positives`, `accounts`, and `verdicts`.
+        frames: queries, corpus (of which doc_id is enough), qrels, negatives, rejected, `positives`,
+            `accounts`, and `verdicts`.
         facts: What the stage ingest noted.
 
     Returns:

@@ -1,5 +1,7 @@
 """Which documents may never be a query's negative, whatever they score: leaks are shut out by text."""
 
+from collections.abc import Callable, Iterable
+
 import polars as pl
 
 from minerkit.text import match_key
@@ -9,7 +11,7 @@ __all__ = ["exclusions"]
 
 def exclusions(
     queries: pl.DataFrame,
-    corpus: pl.DataFrame,
+    corpus: Callable[[], Iterable[pl.DataFrame]],
     qrels: pl.DataFrame,
     links: pl.DataFrame,
     groups: pl.DataFrame | None = None,
@@ -19,7 +21,7 @@ def exclusions(
 
     Args:
         queries: query_id, text.
-        corpus: doc_id, text.
+        corpus: Gives doc_id, text, in parts, as often as it is called.
         qrels: query_id, doc_id, relevance.
         links: left, right: match keys of near-duplicates, each pair once.
         groups: id (of a query or document), group; None: documents of the query's group are not shut out.
@@ -31,9 +33,9 @@ def exclusions(
         `partly_relevant` (graded above 0, but no positive), `same_group`.
     """
     query_key = queries.select("query_id", match_key(pl.col("text")).alias("key"))
-    doc_key = corpus.select("doc_id", match_key(pl.col("text")).alias("key"))
     positives = qrels.filter(pl.col("relevance") >= min_relevance).select("query_id", "doc_id")
-    positive_key = positives.join(doc_key, on="doc_id").select("query_id", "key").unique()
+    positive_key = positives.join(_keyed(corpus(), positives, "doc_id"), on="doc_id")
+    positive_key = positive_key.select("query_id", "key").unique()
     near = pl.concat(
         [links.select(key="left", other="right"), links.select(key="right", other="left")], how="vertical"
     )
@@ -46,6 +48,8 @@ def exclusions(
         (near_to(positive_key), "near_duplicate"),
         (pl.concat([query_key, near_to(query_key)]), "query_text"),
     ]
+    wanted = pl.concat([keys.select("key") for keys, _ in found])
+    doc_key = _keyed(corpus(), wanted, "key")
     partly = qrels.filter(pl.col("relevance").is_between(1, min_relevance - 1))
     pairs = [
         *((keys.join(doc_key, on="key"), reason) for keys, reason in found),
@@ -53,7 +57,7 @@ def exclusions(
     ]
     if groups is not None:
         asked = groups.join(queries, left_on="id", right_on="query_id", how="semi").rename({"id": "query_id"})
-        there = groups.join(corpus, left_on="id", right_on="doc_id", how="semi").rename({"id": "doc_id"})
+        there = groups.join(queries, left_on="id", right_on="query_id", how="anti").rename({"id": "doc_id"})
         pairs.append((asked.join(there, on="group"), "same_group"))
     listed = pl.concat(
         frame.select("query_id", "doc_id", pl.lit(reason).alias("reason")) for frame, reason in pairs
@@ -63,3 +67,11 @@ def exclusions(
         .unique(["query_id", "doc_id"], keep="first", maintain_order=True)
         .sort("query_id", "doc_id")
     )
+
+
+def _keyed(parts: Iterable[pl.DataFrame], wanted: pl.DataFrame, column: str) -> pl.DataFrame:
+    """Give the match keys of those documents whose id, or whose key, is wanted: doc_id, key."""
+    keyed = (part.select("doc_id", match_key(pl.col("text")).alias("key")) for part in parts)
+    names = wanted.select(column).unique()
+    empty = pl.DataFrame(schema={"doc_id": pl.String, "key": pl.String})
+    return pl.concat([empty, *(part.join(names, on=column, how="semi") for part in keyed)])

@@ -18,7 +18,8 @@ def intake(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any], seed: i
     """Count what an ingest made of the raw corpus.
 
     Args:
-        frames: The artefacts queries, corpus, qrels, pairs and rejected, and `documents` (doc_id, split).
+        frames: The artefacts queries, corpus (without its texts), qrels, pairs and rejected, and `documents`
+            (doc_id, split).
         facts: What the stage noted.
         seed: Seed of the draw of pairs.
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from minerkit.prefixes import OWNER, Sets, shingle_sets
-from minerkit.text import jaccard, match_key
+from minerkit.text import jaccard
+from minerkit.texts import Texts
 from minerkit.threads import in_threads
 
 __all__ = ["near_duplicates"]
@@ -25,35 +25,21 @@ BATCH = 1 << 16
 EPSILON = 1e-9
 
 
-def near_duplicates(texts: pl.Series, threshold: float) -> IntArray:
+def near_duplicates(keys: Texts, threshold: float) -> IntArray:
     """Find all pairs of texts whose shingle sets have at least the given Jaccard similarity.
 
     Args:
-        texts: n strings.
+        keys: The match keys of n texts, no two the same.
         threshold: Jaccard similarity in (0, 1]; 0.9 calls texts the same that differ in a word or two.
 
     Returns:
         int64 of shape (pairs, 2), each pair once with the smaller position first, sorted.
     """
-    if texts.is_empty():
+    if not len(keys):
         return np.empty((0, 2), np.int64)
-    keyed = texts.to_frame("key").select(match_key(pl.col("key")), text=pl.int_range(pl.len()))
-    alone = keyed["key"].is_first_distinct()
-    firsts, again = keyed.filter(alone), keyed.filter(~alone)
-    found = firsts["text"].to_numpy()[_alike(shingle_sets(firsts["key"], threshold), threshold)]
-    found = found[jaccard(texts, found) >= threshold]
-    # Equal texts were compared once; now all of them take part.
-    again = again.join(firsts.rename({"text": "first"}), on="key").select("text", "first")
-    copies = pl.concat([firsts.select("text", first="text"), again])
-    repeated = again["first"].unique().to_numpy()
-    pairs = (
-        pl.DataFrame(np.concatenate([found, np.stack([repeated, repeated], axis=1)]), schema=["a", "b"])
-        .join(copies, left_on="a", right_on="first")
-        .join(copies, left_on="b", right_on="first", suffix="_b")
-        .filter((pl.col("a") != pl.col("b")) | (pl.col("text") < pl.col("text_b")))
-        .select(left=pl.min_horizontal("text", "text_b"), right=pl.max_horizontal("text", "text_b"))
-    )
-    return _unpacked([pairs["left"].to_numpy() << 32 | pairs["right"].to_numpy()])
+    found = _alike(shingle_sets(keys, threshold), threshold)
+    found = found[jaccard(keys, found) >= threshold]
+    return _unpacked([found.min(axis=1) << 32 | found.max(axis=1)])
 
 
 def _alike(sets: Sets, threshold: float) -> IntArray:

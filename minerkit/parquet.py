@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 import polars as pl
 
 from minerkit import schema
+from minerkit.errors import RunError
 from minerkit.files import replacing
 
-__all__ = ["Append", "write", "writing"]
+__all__ = ["Append", "Parts", "readable", "write", "writing"]
 
 Compression = Literal["lz4", "zstd"]
 
@@ -75,3 +77,57 @@ def writing(path: Path) -> Iterator[Append]:
             raise
         if writer is not None:
             writer.close()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A Parquet file, read a row group at a time, as often as it is wanted."""
+
+    path: Path
+
+    def of(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """Read some columns.
+
+        Args:
+            columns: Their names; none: all.
+
+        Yields:
+            The rows of each row group, in order; an empty frame where there is none.
+
+        Raises:
+            RunError: The file is missing or damaged.
+        """
+        with self._opened() as file:
+            if not file.num_row_groups:
+                empty = pl.DataFrame(pl.from_arrow(file.schema_arrow.empty_table()))
+                yield empty.select(columns or empty.columns)
+            for number in range(file.num_row_groups):
+                yield pl.DataFrame(pl.from_arrow(file.read_row_group(number, columns or None)))
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        import pyarrow.parquet as pq
+
+        with readable(self.path), pq.ParquetFile(self.path) as file:
+            yield file
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file of a run is read into one line that says what to do.
+
+    Args:
+        path: The file.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing; `minerkit mine` makes it") from error
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged ({error}); run `minerkit mine` again to make it anew") from error

@@ -28,7 +28,7 @@ __all__ = ["audit_run", "evaluate_run", "ingest", "ingest_account", "mine", "tra
 
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
-    "ingest": (3, stages.ingest),  # -> queries, corpus, qrels, pairs
+    "ingest": (4, stages.ingest),  # -> queries, corpus, qrels, pairs
     "search": (5, searching.search),  # -> candidates
     "select": (3, stages.select),  # -> judged, negatives
     "format": (2, stages.write_examples),  # -> train, dev
@@ -69,8 +69,8 @@ def ingest_account(run: Run, recipe: Recipe) -> dict[str, Any]:
     Returns:
         What `minerkit.intake.intake` gives.
     """
-    names = ("queries", "corpus", "qrels", "pairs")
-    frames = {name: run.read(f"{name}.parquet") for name in names}
+    frames = {name: run.read(f"{name}.parquet") for name in ("queries", "qrels", "pairs")}
+    frames["corpus"] = run.scan("corpus.parquet").select("doc_id", "group").collect()
     frames |= {"documents": run.read(f"{MARKERS}/documents.parquet"), "rejected": run.rejected(["ingest"])}
     return intake(frames, (run.marker("ingest") or {})["facts"], recipe.split.seed)
 

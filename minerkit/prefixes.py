@@ -19,12 +19,15 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.text import SHINGLE
+from minerkit.texts import Texts
 from minerkit.threads import in_threads
 
 __all__ = ["OWNER", "Sets", "shingle_sets"]
 
 IntArray = npt.NDArray[np.int64]
 
+#: Texts whose lengths are read at once.
+READ = 1 << 16
 #: Characters handled at once, as a matrix with a row for each text: few enough for a core's cache.
 BLOCK = 1 << 18
 #: So many characters are counted, in 2 ** COUNT_BITS buckets at most, to tell common shingles from rare ones.
@@ -59,7 +62,7 @@ class Sets(NamedTuple):
     among those of which a larger set shares one (1 bit)."""
 
 
-def shingle_sets(keys: pl.Series, threshold: float) -> Sets:
+def shingle_sets(keys: Texts, threshold: float) -> Sets:
     """Take the prefix of every text's shingle set, and draw its bitmap.
 
     Args:
@@ -69,11 +72,12 @@ def shingle_sets(keys: pl.Series, threshold: float) -> Sets:
     Returns:
         The sets.
     """
-    lengths = np.maximum(keys.str.len_chars().to_numpy().astype(np.int64), 1)
+    sizes = (keys.slice(at, READ).str.len_chars().to_numpy() for at in range(0, len(keys), READ))
+    lengths = np.maximum(np.concatenate(list(sizes)).astype(np.int64), 1)
     texts = np.argsort(lengths, kind="stable")
-    keys, most = keys.gather(texts), lengths[texts]
+    most = lengths[texts]
     blocks = list(_blocks(most))
-    levels = _levels(keys, most, blocks)
+    levels = _levels(keys, texts, most, blocks)
     prefix = np.floor((1 - threshold) * most + EPSILON).astype(np.int64) + 1
     starts = np.cumsum(prefix) - prefix
     # Of two such sets, the union is at most 1 / t times the intersection, and so of either set.
@@ -84,7 +88,7 @@ def shingle_sets(keys: pl.Series, threshold: float) -> Sets:
     entries = np.full(prefix.sum(), _entry(NOWHERE, len(most)))
 
     def take(block: slice) -> None:
-        places = _places(keys[block], most[block], levels)
+        places = _places(keys.gather(texts[block]), most[block], levels)
         new = places != NOWHERE
         new[:, 1:] &= places[:, 1:] != places[:, :-1]
         least[block] = new.sum(axis=1)
@@ -137,7 +141,7 @@ def _hashed(keys: pl.Series, lengths: IntArray) -> tuple[npt.NDArray[np.uint32],
     return hashes.reshape(len(keys), width)[:, :windows], np.arange(windows) < lengths[:, None]
 
 
-def _levels(keys: pl.Series, lengths: IntArray, blocks: list[slice]) -> npt.NDArray[np.uint8]:
+def _levels(keys: Texts, texts: IntArray, lengths: IntArray, blocks: list[slice]) -> npt.NDArray[np.uint8]:
     """Tell how common the shingles of each bucket are, counting those of every so manyth text."""
     step = -(-int(lengths.sum()) // COUNTED)
     bits = min(COUNT_BITS, max(8, int(lengths.sum()).bit_length()))
@@ -145,7 +149,7 @@ def _levels(keys: pl.Series, lengths: IntArray, blocks: list[slice]) -> npt.NDAr
 
     def count(block: slice) -> None:
         some = slice(block.start, block.stop, step)
-        hashes, inside = _hashed(keys[some], lengths[some])
+        hashes, inside = _hashed(keys.gather(texts[some]), lengths[some])
         with lock:
             np.add.at(counts, hashes[inside] >> np.uint32(32 - bits), np.uint32(1))
 

@@ -22,15 +22,18 @@ from minerkit.samplers import pool_sizes
 from minerkit.search import Index, search_device
 from minerkit.search.tuning import Plan, drawn, tuned
 from minerkit.staging import Stage
+from minerkit.texts import Texts
 from minerkit.vectors import Vectors
-from minerkit.work import SPLITS, Inputs, Work, decided, inputs, positives, shards
+from minerkit.work import SPLITS, Inputs, Work, decided, document_texts, inputs, positives, shards
 
 __all__ = ["search"]
 
 #: Train queries whose retrieval is measured when the recipe holds out no dev queries.
 MEASURED = 1000
-#: The share of the memory that mapped embeddings of queries may take, and those of documents.
-MAPPED = 8
+#: The share of the memory that mapped embeddings of queries may take, and those of documents; of larger
+#: tables rows are read.
+MAPPED = 4
+NO_PAIRS = pl.DataFrame(schema={"query": pl.String, "positive": pl.String})
 
 
 def search(work: Work, stage: Stage) -> None:
@@ -40,20 +43,27 @@ def search(work: Work, stage: Stage) -> None:
     groups = run.read(f"{MARKERS}/groups.parquet") if recipe.excludes_group else None
     links = run.read(f"{MARKERS}/links.parquet")
     least = recipe.source.min_relevance
-    excluded = exclusions(given.queries, given.corpus, given.qrels, links, groups, least)
+    corpus = run.parts("corpus.parquet")
+    excluded = exclusions(
+        given.queries, lambda: corpus.of("doc_id", "text"), given.qrels, links, groups, least
+    )
     given = given._replace(qrels=decided(given.qrels, recipe))
     _enough_documents(recipe, given.documents)
     placed = search_device(work.device)  # a device that is not there is found now, not after encoding
-    encoder, started = _encoder(work, given), time.monotonic()
+    texts = document_texts(work)
+    encoder, started = _encoder(work, given, texts), time.monotonic()
     queries = _embed(encoder, given.queries["text"], "query", work)
-    documents = _embed(encoder, given.corpus["text"], "document", work)
+    documents = _embed(encoder, texts, "document", work)
     encoded = time.monotonic()
     # What follows needs ids and splits; texts that are encoded are let go.
-    given = given._replace(queries=given.queries.drop("text"), corpus=given.corpus.drop("text"))
+    given = given._replace(queries=given.queries.drop("text"))
+    del texts
+    trim()
     plan = _search_all(work, stage, given, excluded, queries, documents, placed)
+    trim()
     split, measured = _measured(given.queries)
     ids, index = given.queries["query_id"].gather(measured), Index(documents, placed, work.memory)
-    everything = Collection(ids, queries.subset(measured), given.corpus["doc_id"], index)
+    everything = Collection(ids, queries.subset(measured), given.documents["doc_id"], index)
     itself = excluded.filter(pl.col("reason") == "query_text")  # where documents are queries too
     with work.reporter.bar(f"Ranking ({split})", len(measured)) as advance:
         ranked = rankings(everything, itself, progress=advance)
@@ -156,7 +166,7 @@ def _side(
     mine, recipe = _rows(given.queries["split"] == split), work.recipe
     own = _rows(given.documents["split"].is_in(SPLITS if recipe.split.shared_documents else [split]))
     index = Index(documents.subset(own), device, work.memory)
-    ids, doc_ids = given.queries["query_id"].gather(mine), given.corpus["doc_id"].gather(own)
+    ids, doc_ids = given.queries["query_id"].gather(mine), given.documents["doc_id"].gather(own)
     collection = Collection(ids, queries.subset(mine), doc_ids, index)
     judged = collection.positions(given.qrels)
     wanted = pool_sizes(positives(ids, given.qrels)["positives"].to_numpy(), recipe.mine)
@@ -168,21 +178,23 @@ def _rows(chosen: pl.Series) -> npt.NDArray[np.int64]:
     return chosen.arg_true().to_numpy().astype(np.int64)
 
 
-def _encoder(work: Work, given: Inputs) -> Encoder:
-    spec = work.recipe.encoder
-    train = given.queries.filter(pl.col("split") == "train").select("query_id", query="text")
-    relevant = given.qrels.filter(pl.col("relevance") > 0)
-    pairs = relevant.join(train, on="query_id", maintain_order="left").join(
-        given.corpus, on="doc_id", maintain_order="left"
-    )
-    texts = pl.concat([given.queries["text"], given.corpus["text"]])
+def _encoder(work: Work, given: Inputs, texts: Texts) -> Encoder:
+    spec, pairs, every = work.recipe.encoder, NO_PAIRS, NO_PAIRS["query"]
     trains = spec.model == "static"
+    if trains or spec.model == "lsa":  # made from the texts of the run, all of them in memory
+        train = given.queries.filter(pl.col("split") == "train").select("query_id", query="text")
+        relevant = given.qrels.filter(pl.col("relevance") > 0)
+        documents = given.documents.select("doc_id", positive=texts.slice(0, len(texts)))
+        pairs = relevant.join(train, on="query_id", maintain_order="left").join(
+            documents, on="doc_id", maintain_order="left"
+        )
+        every = pl.concat([given.queries["text"], documents["positive"]])
     step = "Training static encoder" if trains else "Loading the encoder"
     with work.reporter.bar(step, len(pairs) if trains else 1) as advance:
-        return load_encoder(spec, pairs.select("query", positive="text"), texts, work.device, advance)
+        return load_encoder(spec, pairs.select("query", "positive"), every, work.device, advance)
 
 
-def _embed(encoder: Encoder, texts: pl.Series, kind: Kind, work: Work) -> Vectors:
+def _embed(encoder: Encoder, texts: Texts, kind: Kind, work: Work) -> Vectors:
     title = "Encoding queries" if kind == "query" else "Encoding documents"
     with work.reporter.bar(title, len(texts)) as advance:
         cache = EmbeddingCache(encoder.fingerprint(kind), encoder.dtype)

@@ -1,33 +1,78 @@
 """Hold out dev queries so that no text, nor a near-duplicate of one, stands on both sides."""
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from minerkit.errors import SourceError
 from minerkit.near_duplicates import near_duplicates
 from minerkit.recipe import Split
 from minerkit.text import match_key
+from minerkit.texts import texts
 
-__all__ = ["assign", "linked_texts"]
+__all__ = ["Linked", "assign", "linked_texts"]
+
+#: What queries and documents are known by.
+NAMES = ("query_id", "doc_id")
 
 
-def linked_texts(queries: pl.DataFrame, corpus: pl.DataFrame, threshold: float | None) -> pl.DataFrame:
+class Linked(NamedTuple):
+    """How texts belong together.
+
+    keys: int64, a number for each text; those with equal match keys share it. pairs: int64 of shape (m, 2),
+    the numbers of near-duplicates, each pair once. links: their match keys (left, right).
+    """
+
+    keys: npt.NDArray[np.int64]
+    pairs: npt.NDArray[np.int64]
+    links: pl.DataFrame
+
+
+def linked_texts(
+    columns: Callable[[], Iterable[pl.Series]], threshold: float | None, memory: int, folder: Path
+) -> Linked:
     """Find the texts of a run that are near-duplicates of each other, queries and documents alike.
 
     Args:
-        queries: The queries artefact's columns query_id, text.
-        corpus: The corpus artefact's columns doc_id, text.
+        columns: Gives all texts, in parts, as often as it is called.
         threshold: Jaccard similarity of shingles from which texts are near-duplicates; None: find none.
+        memory: Bytes of text up to which match keys are in memory.
+        folder: Where more go for the time being.
 
     Returns:
-        left, right: match keys of near-duplicates, each pair once. Equal match keys need no row.
+        The match key of each text by number, in the order of first appearance, and the near-duplicates.
     """
-    keys = pl.concat([queries["text"], corpus["text"]]).to_frame("text")
-    distinct = keys.select(match_key(pl.col("text")).alias("key")).unique(maintain_order=True)["key"]
-    pairs = near_duplicates(distinct, threshold) if threshold is not None else np.empty((0, 2), np.int64)
-    return pl.DataFrame({"left": distinct[pairs[:, 0]], "right": distinct[pairs[:, 1]]})
+    hashed = [
+        pl.select(key.hash(1).alias("a"), key.hash(2).alias("b"))
+        for key in (pl.lit(_match_keys(column)) for column in columns())
+    ]
+    rows = pl.concat([pl.DataFrame(schema={"a": pl.UInt64, "b": pl.UInt64}), *hashed])
+    first = rows.to_struct("key").is_first_distinct()
+    named = rows.filter(first).with_row_index("number")
+    keys = rows.join(named, on=["a", "b"], maintain_order="left")["number"].to_numpy().astype(np.int64)
+    del rows, hashed, named
+    none = np.empty((0, 2), np.int64)
+    if threshold is None:
+        return Linked(keys, none, pl.DataFrame(schema={"left": pl.String, "right": pl.String}))
+
+    def distinct() -> Iterator[pl.Series]:
+        start = 0
+        for column in columns():
+            yield _match_keys(column).filter(first[start : start + len(column)])
+            start += len(column)
+
+    held = texts(distinct(), memory, folder)
+    pairs = near_duplicates(held, threshold)
+    sides = zip(("left", "right"), pairs.T, strict=True)
+    return Linked(keys, pairs, pl.DataFrame({name: held.gather(places) for name, places in sides}))
+
+
+def _match_keys(column: pl.Series) -> pl.Series:
+    return column.to_frame("text").select(match_key(pl.col("text")))["text"]
 
 
 def assign(
@@ -46,15 +91,15 @@ def assign(
     same proportion.
 
     Args:
-        queries: query_id, text.
-        corpus: doc_id, text.
+        queries: query_id (ascending), key: an integer, the same for texts that count as equal.
+        corpus: doc_id (ascending), key.
         positives: query_id, doc_id.
-        links: left, right, as `linked_texts` finds them.
+        links: left, right: the keys of near-duplicates.
         groups: id (of a query or document), group.
         split: The recipe's `split` section.
 
     Returns:
-        queries and corpus with a column split (train / dev).
+        queries and corpus with a column split (train / dev) in place of the key.
 
     Raises:
         SourceError: So many queries are wanted for dev that none, or no component, is left; or groups are to
@@ -82,11 +127,12 @@ def assign(
         )
     apart = np.flatnonzero(sizes == 0)
     dealt = apart[draw.random(len(apart)) < sizes[held].sum() / len(queries)]
-    label = np.array(["train", "dev"])
-    return (
-        queries.with_columns(pl.Series("split", label[np.isin(query_part, held).astype(int)])),
-        corpus.with_columns(pl.Series("split", label[np.isin(doc_part, [*held, *dealt]).astype(int)])),
+    sides = ((queries, np.isin(query_part, held)), (corpus, np.isin(doc_part, [*held, *dealt])))
+    split_of = pl.when("key").then(pl.lit("dev")).otherwise(pl.lit("train")).alias("split")
+    of_queries, of_corpus = (
+        frame.with_columns(key=pl.Series(apart)).with_columns(split_of).drop("key") for frame, apart in sides
     )
+    return of_queries, of_corpus
 
 
 def _filling(sizes: "np.ndarray[tuple[int], np.dtype[np.int64]]", room: int) -> list[int]:
@@ -119,26 +165,21 @@ def _components(
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    key = match_key(pl.col("text")).alias("key")
-    keys = pl.concat([queries.select(id="query_id", key=key), corpus.select(id="doc_id", key=key)])
-    # A text's node is the first place where its key stands: numbers take the place of texts from here on.
-    nodes = keys.with_row_index("node").with_columns(pl.col("node").first().over("key"))
-    linked = pl.concat([links["left"], links["right"]]).unique().to_frame("key")
-    linked = linked.join(nodes.select("key", "node"), on="key").unique("key")
-    nodes = nodes.select("id", "node")
-    members = groups.join(nodes, on="id")
-
-    def numbered(ends: pl.Series, names: pl.DataFrame, column: str) -> "np.ndarray[Any, Any]":
-        return ends.to_frame(column).join(names, on=column, maintain_order="left")["node"].to_numpy()
-
+    keys = [frame["key"].to_numpy() for frame in (queries, corpus)]
+    ids = [queries["query_id"], corpus["doc_id"]]
+    nodes = int(max(part.max() for part in keys)) + 1
+    positive = [keys[side][ids[side].search_sorted(positives[name])] for side, name in enumerate(NAMES)]
+    asks = groups["id"].is_in(ids[0].implode())
+    members = [groups.filter(asks), groups.filter(~asks)]
+    member = [keys[side][ids[side].search_sorted(members[side]["id"])] for side in range(2)]
+    names = pl.concat([part["group"] for part in members])
     edges = [
-        (numbered(positives["query_id"], nodes, "id"), numbered(positives["doc_id"], nodes, "id")),
-        (numbered(links["left"], linked, "key"), numbered(links["right"], linked, "key")),
-        (members["node"].to_numpy(), members["group"].rank("dense").to_numpy() - 1 + len(nodes)),
+        (positive[0], positive[1]),
+        (links["left"].to_numpy(), links["right"].to_numpy()),
+        (np.concatenate(member), names.rank("dense").to_numpy() - 1 + nodes),
     ]
     a, b = (np.concatenate(side).astype(np.int64) for side in zip(*edges, strict=True))
-    size = len(nodes) + members["group"].n_unique()
+    size = nodes + names.n_unique()
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(size, size))
     _, labels = connected_components(graph, directed=False)
-    parts = labels[nodes["node"].to_numpy()]
-    return parts[: len(queries)], parts[len(queries) :]
+    return labels[keys[0]], labels[keys[1]]

@@ -1,15 +1,18 @@
 """What each stage does: read what it needs from the run, compute, and write its artefacts."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 
 from minerkit.artefacts import MARKERS, Run
-from minerkit.clean import clean, tables
+from minerkit.clean import LEDGER, Tables, decide, tables, tidy
 from minerkit.distributions import verdicts
 from minerkit.errors import SourceError
 from minerkit.filters import filter_false_negatives, round_trip, window
 from minerkit.formats import format_examples
+from minerkit.parquet import Parts, writing
 from minerkit.recipes import recipe_yaml
 from minerkit.samplers import line_up, share_out
 from minerkit.sources import fingerprint, read
@@ -17,7 +20,17 @@ from minerkit.splits import assign, linked_texts
 from minerkit.staging import Stage
 from minerkit.summary import run_stats
 from minerkit.threads import ahead
-from minerkit.work import SPLITS, Shard, Work, decided, inputs, positives, shards
+from minerkit.work import (
+    SPLITS,
+    TEXTS,
+    Shard,
+    Work,
+    decided,
+    document_texts,
+    inputs,
+    positives,
+    shards,
+)  # fmt: skip
 
 __all__ = ["finish", "ingest", "select", "write_examples"]
 
@@ -26,58 +39,82 @@ REJECTED = ("stage", "reason", "source", "text")
 
 def ingest(work: Work, stage: Stage) -> None:
     """Read and clean the raw corpus, number its texts, hold out dev."""
-    recipe = work.recipe
-    raw, rejected = _raw(work, stage)
-    kept, dropped = clean(raw, recipe.clean, recipe.source.min_relevance)
-    stage.facts["entries"] = len(raw)
-    del raw  # what is not needed any more is let go: there may be millions of texts
-    rejected = pl.concat([rejected, dropped])
-    if kept["query"].null_count() == len(kept):
+    recipe, least = work.recipe, work.recipe.source.min_relevance
+    entries = stage.scratch("entries.parquet")
+    ledger, unreadable = _raw(work, stage, entries)
+    decisions = decide(ledger, least)
+    stage.facts |= {"entries": len(ledger)}
+    del ledger  # what is not needed any more is let go: there may be millions of texts
+    made: list[Tables] = []
+    first = 0
+    with stage.table("corpus.parquet") as add_corpus, stage.table("pairs.parquet") as add_pairs:
+        for part in Parts(entries).of():
+            found = tables(part, decisions, first, least)
+            first += len(part)
+            add_corpus(found.corpus)
+            add_pairs(found.pairs)
+            made.append(found._replace(corpus=found.corpus.select("doc_id"), pairs=found.pairs.clear()))
+    del decisions
+    whole = Tables(*(pl.concat(parts) for parts in zip(*made, strict=True)))
+    del made
+    rejected = pl.concat([unreadable, whole.rejected])
+    if whole.queries.is_empty():
         counts = rejected["reason"].value_counts(sort=True).head(5).rows()
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts) or "documents only"
         place = recipe.source.path or recipe.source.hub
         raise SourceError(f"{place}: no query has a positive, in {stage.facts['rows']:,} rows ({reasons})")
-    queries, corpus, qrels, groups = tables(kept)
-    stage.facts["documents"] = len(kept) - len(qrels)
-    pairs = kept.filter(pl.col("relevance") >= recipe.source.min_relevance).select(
-        "query", positive="document"
+    stage.facts["documents"] = stage.facts["entries"] - len(whole.rejected) - len(whole.qrels)
+    corpus = stage.parts("corpus.parquet")
+
+    def texts() -> Iterator[pl.Series]:
+        yield whole.queries["text"]
+        yield from (part["text"] for part in corpus.of("text"))
+
+    count = len(whole.queries) + len(whole.corpus)
+    with work.reporter.bar("Comparing texts", count) as advance:
+        linked = linked_texts(texts, recipe.clean.near_duplicate, work.memory // TEXTS, entries.parent)
+        advance(count)
+    positives = whole.qrels.filter(pl.col("relevance") >= least)
+    keys = pl.Series("key", linked.keys)
+    groups = pl.concat([whole.query_groups, whole.doc_groups]).unique(maintain_order=True)
+    queries, documents = assign(
+        whole.queries.with_columns(keys[: len(whole.queries)]),
+        whole.corpus.with_columns(keys[len(whole.queries) :]),
+        positives,
+        pl.DataFrame(linked.pairs, schema=["left", "right"]),
+        groups,
+        recipe.split,
     )
-    del kept
-    with work.reporter.bar("Comparing texts", len(queries) + len(corpus)) as advance:
-        links = linked_texts(queries, corpus, recipe.clean.near_duplicate)
-        advance(len(queries) + len(corpus))
-    positives = qrels.filter(pl.col("relevance") >= recipe.source.min_relevance)
-    queries, corpus = assign(queries, corpus, positives, links, groups, recipe.split)
     held = int((queries["split"] == "dev").sum())
     if held < recipe.split.dev_queries:
         work.reporter.say(
             f"dev: {held:,} queries instead of {recipe.split.dev_queries:,}; the others share too many texts"
         )
     stage.write("queries.parquet", queries)
-    stage.write("corpus.parquet", corpus.drop("split"))
-    stage.write("qrels.parquet", qrels)
-    stage.write("pairs.parquet", pairs)
-    stage.write(f"{MARKERS}/documents.parquet", corpus.select("doc_id", "split"))
-    stage.write(f"{MARKERS}/links.parquet", links)
+    stage.write("qrels.parquet", whole.qrels)
+    stage.write(f"{MARKERS}/documents.parquet", documents.select("doc_id", "split"))
+    stage.write(f"{MARKERS}/links.parquet", linked.links)
     stage.write(f"{MARKERS}/groups.parquet", groups)
     stage.write(f"{MARKERS}/ingest.rejected.parquet", rejected)
     stage.facts["inputs"] = fingerprint(recipe.source)
 
 
-def _raw(work: Work, stage: Stage) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read the raw corpus: its entries, and what cannot be one."""
-    rows, bad, parts, rejects = 0, 0, [], []
-    with work.reporter.bar("Reading raw rows", work.recipe.source.limit) as advance:
+def _raw(work: Work, stage: Stage, entries: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the raw corpus into a file of tidied entries: their ledger, and what cannot be an entry."""
+    rows, bad, ledger, rejects = 0, 0, [], []
+    with work.reporter.bar("Reading raw rows", work.recipe.source.limit) as advance, writing(entries) as add:
         for batch in read(work.recipe.source):
+            tidied = tidy(batch.entries, work.recipe.clean)
+            add(tidied.drop(LEDGER[1:]))
+            ledger.append(tidied.select(LEDGER))
+            rejects.append(batch.rejected)
             rows += batch.rows
             bad += batch.bad
-            parts.append(batch.entries)
-            rejects.append(batch.rejected)
             advance(batch.rows)
             for note in batch.notes:
                 work.reporter.say(note)
     stage.facts |= {"rows": rows, "bad": bad}
-    return pl.concat(parts), pl.concat(rejects)
+    return pl.concat(ledger), pl.concat(rejects)
 
 
 def select(work: Work, stage: Stage) -> None:
@@ -143,17 +180,26 @@ def write_examples(work: Work, stage: Stage) -> None:
     lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
     width = recipe.mine.negatives or _most_negatives(run)
 
+    ids, texts = given.documents["doc_id"], document_texts(work)
+
+    def rows(queries: pl.DataFrame) -> pl.DataFrame:
+        relevant = run.between("candidates.parquet", queries["query_id"], pl.col("relevance") > 0)
+        negatives = run.between("negatives.parquet", queries["query_id"])
+        used = pl.concat([relevant["doc_id"], negatives["doc_id"]]).unique().sort()
+        corpus = pl.DataFrame({"doc_id": used, "text": texts.gather(ids.search_sorted(used))})
+        return format_examples(queries, corpus, relevant, negatives, recipe.format, recipe.names, width)
+
     def formatted(shard: Shard) -> pl.DataFrame:
         own = given.queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]
-        return _examples(work, own.filter(~pl.col("query_id").is_in(lost.implode())), given.corpus, width)
+        return rows(own.filter(~pl.col("query_id").is_in(lost.implode())))
 
     with stage.table("train.parquet") as add_train, stage.table("dev.parquet") as add_dev:
         add = {"train": add_train, "dev": add_dev}
         for split in SPLITS:  # a split without rows has columns all the same
-            add[split](_examples(work, given.queries.clear(), given.corpus, width))
+            add[split](rows(given.queries.clear()))
         parts = shards(given.queries)
-        for shard, rows in zip(parts, ahead(formatted, parts), strict=True):
-            add[shard.split](rows)
+        for shard, made in zip(parts, ahead(formatted, parts), strict=True):
+            add[shard.split](made)
 
 
 def _most_negatives(run: Run) -> int:
@@ -161,25 +207,18 @@ def _most_negatives(run: Run) -> int:
     return int(counts.select(pl.col("len").max().fill_null(0)).collect(engine="streaming").item())
 
 
-def _examples(work: Work, queries: pl.DataFrame, corpus: pl.DataFrame, width: int) -> pl.DataFrame:
-    relevant = work.run.between("candidates.parquet", queries["query_id"], pl.col("relevance") > 0)
-    negatives = work.run.between("negatives.parquet", queries["query_id"])
-    shape, names = work.recipe.format, work.recipe.names
-    return format_examples(queries, corpus, relevant, negatives, shape, names, width)
-
-
 def finish(work: Work, stage: Stage) -> None:
     """Account for everything: rejected rows, statistics, the resolved recipe."""
     run = work.run
     rejected = run.rejected(["ingest", "select"])
-    names = ("queries", "corpus", "qrels", "pairs", "negatives")
-    frames = {name: run.read(f"{name}.parquet") for name in names}
+    frames = {name: run.read(f"{name}.parquet") for name in ("queries", "qrels", "negatives")}
+    frames["corpus"] = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()
     # Positives are all that statistics need of the candidates, and counts all that they need of the judged.
     frames["positives"] = run.between("candidates.parquet", None, pl.col("relevance") > 0)
     frames |= {name: run.read(f"{MARKERS}/{name}.parquet") for name in ("accounts", "verdicts")}
     frames["rejected"] = rejected
-    rows = {split: run.scan(f"{split}.parquet") for split in SPLITS}
+    files = {name: run.scan(f"{name}.parquet") for name in ("corpus", "pairs", *SPLITS)}
     facts = {name: (run.marker(name) or {})["facts"] for name in ("ingest", "search")}
     stage.write("rejected.parquet", rejected)
     stage.write_text("recipe.yaml", recipe_yaml(work.recipe))
-    stage.write_text("stats.json", json.dumps(run_stats(frames, rows, facts), indent=1, ensure_ascii=False))
+    stage.write_text("stats.json", json.dumps(run_stats(frames, files, facts), indent=1, ensure_ascii=False))

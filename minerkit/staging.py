@@ -14,7 +14,7 @@ from minerkit import schema
 from minerkit.artefacts import MARKERS, Run
 from minerkit.errors import RunError
 from minerkit.files import replacing
-from minerkit.parquet import Append, write, writing
+from minerkit.parquet import Append, Parts, write, writing
 from minerkit.pieces import resumed
 
 __all__ = ["Stage", "clear", "staged"]
@@ -71,6 +71,16 @@ class Stage:
             The tables of each piece, in order.
         """
         return resumed(_pieces(self.folder, self.name) / name, self.key, count, make, device)
+
+    def scratch(self, name: str) -> Path:
+        """Name a file that is of use while the stage is at work only."""
+        target = self.folder / MARKERS / "staged" / "scratch" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def parts(self, name: str) -> Parts:
+        """Read again what the stage has written, a row group at a time."""
+        return Parts(self.staged[name])
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file; it appears in the run when the stage is done."""

@@ -11,21 +11,23 @@ from rich.text import Text
 from minerkit.details import run_details, score_quantiles
 from minerkit.distributions import histograms, yields
 from minerkit.stats import dataset_stats
+from minerkit.work import SPLITS
 
 __all__ = ["render", "run_stats"]
 
 
 def run_stats(
     frames: Mapping[str, pl.DataFrame],
-    rows: Mapping[str, pl.LazyFrame],
+    files: Mapping[str, pl.LazyFrame],
     facts: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Count a run.
 
     Args:
-        frames: The artefacts queries, corpus, qrels, pairs, negatives and rejected; `positives`, the rows of
-            the candidates that are such; `accounts` (query_id, found, wanted, dropped) and `verdicts`.
-        rows: The training rows of each split.
+        frames: The artefacts queries, corpus (of which doc_id is enough), qrels, negatives and rejected;
+            `positives`, the rows of the candidates that are such; `accounts` (query_id, found, wanted,
+            dropped) and `verdicts`.
+        files: What is read in pieces: corpus and pairs, and the training rows of each split.
         facts: What the stages ingest and search noted.
 
     Returns:
@@ -39,7 +41,7 @@ def run_stats(
         .len("rows")
         .sort("stage", "rows", descending=[False, True])
     )
-    written = {split: dataset_stats(found, None) for split, found in rows.items()}
+    written = {split: dataset_stats(files[split], None) for split in SPLITS}
     return {
         "input": {"rows": facts["ingest"]["rows"], "entries": facts["ingest"]["entries"]},
         "rejected": rejected.rows(named=True),
@@ -56,9 +58,9 @@ def run_stats(
         },
         "scores": score_quantiles(frames),
         "yield": yields(frames, facts["ingest"]) | {"rows": sum(found["size"] for found in written.values())},
-        "histograms": histograms(frames),
+        "histograms": histograms(frames, files["corpus"]),
         **written,
-        **run_details(frames),
+        **run_details(frames, files),
     }
 
 

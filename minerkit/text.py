@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from minerkit.texts import Texts
 from minerkit.variants import simplified
 
 __all__ = ["cleaned", "jaccard", "match_key", "normalise", "normalised", "scattered", "shingles"]
@@ -167,11 +168,11 @@ def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return np.asarray(z ^ (z >> np.uint64(31)), dtype=np.uint64)
 
 
-def jaccard(texts: pl.Series, pairs: npt.NDArray[np.int64], batch: int = 10_000) -> npt.NDArray[np.float64]:
+def jaccard(texts: Texts, pairs: npt.NDArray[np.int64], batch: int = 10_000) -> npt.NDArray[np.float64]:
     """Measure the Jaccard similarity of pairs of texts, exactly.
 
     Args:
-        texts: n strings.
+        texts: n texts.
         pairs: int64 of shape (m, 2): positions in `texts`.
         batch: Pairs that are compared at once.
 

@@ -1,35 +1,47 @@
 """Rows of embeddings that may lie on disk, larger than memory."""
 
-import mmap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
-__all__ = ["RESIDENT", "Vectors"]
+from minerkit.compiled import compiled
+from minerkit.errors import CacheError
+
+__all__ = ["MAPPED", "Vectors"]
 
 IntArray = npt.NDArray[np.integer[Any]]
-#: Bytes of a mapped table that may be in memory at a time, unless told otherwise.
-RESIDENT = 1 << 30
-#: Bytes that the system maps where one row of a mapped table is read.
-WINDOW = 64 << 10
+#: Bytes up to which a table on disk is mapped, unless told otherwise. Of a larger one it would not be known
+#: how much is in memory: where one row is read, a system may map megabytes.
+MAPPED = 1 << 30
+#: Bytes between two rows up to which it is faster to read what lies between them than to ask twice; and bytes
+#: that are read at once in this way.
+NEAR, SPACE = 8 << 10, 64 << 10
+#: pread(2): what it is given are numbers, the place in memory too.
+_pread: Any = types.ExternalFunction("pread", types.intp(types.intc, types.uintp, types.uintp, types.int64))
 
 
 class Vectors:
     """Some rows of a table of embeddings, in an order of their own; nothing is read until it is asked for."""
 
     def __init__(
-        self, table: "npt.NDArray[np.floating] | _Pages", rows: IntArray, resident: int = RESIDENT
+        self, table: "npt.NDArray[np.floating] | _Mapped | _Filed", rows: IntArray, mapped: int = MAPPED
     ) -> None:
         """Point at rows of a table.
 
         Args:
             table: float16 or float32 of shape (m, dim), memory-mapped or not.
             rows: Integers of shape (n,): the row of each vector.
-            resident: Bytes of a mapped table that may be in memory at a time.
+            mapped: Bytes up to which a memory-mapped table stays mapped.
         """
-        self._pages, self.rows = table if isinstance(table, _Pages) else _Pages(table, resident), rows
+        if isinstance(table, np.memmap) and table.nbytes > mapped:
+            table = _Filed(table)
+        elif isinstance(table, np.ndarray):
+            table = _Mapped(table)
+        self._table, self.rows = table, rows
 
     @classmethod
     def of(cls, array: npt.NDArray[np.floating]) -> "Vectors":
@@ -42,12 +54,12 @@ class Vectors:
     @property
     def dim(self) -> int:
         """Dimensions of a vector."""
-        return int(self._pages.table.shape[1])
+        return self._table.dim
 
     @property
     def dtype(self) -> np.dtype[np.floating]:
         """How the vectors are stored: float16 or float32."""
-        return np.dtype(self._pages.table.dtype)
+        return self._table.dtype
 
     def subset(self, positions: IntArray) -> "Vectors":
         """Give the vectors at some positions, without reading them.
@@ -58,18 +70,7 @@ class Vectors:
         Returns:
             m vectors.
         """
-        return Vectors(self._pages, self.rows[positions])
-
-    def gather(self, positions: IntArray) -> npt.NDArray[np.floating]:
-        """Read the vectors at some positions, as they are stored.
-
-        Args:
-            positions: Integers of shape (m,).
-
-        Returns:
-            float16 or float32 of shape (m, dim).
-        """
-        return self._pages.read(self.rows[positions])
+        return Vectors(self._table, self.rows[positions])
 
     def take(self, start: int, stop: int) -> npt.NDArray[np.float32]:
         """Read a run of vectors.
@@ -81,7 +82,7 @@ class Vectors:
         Returns:
             float32 of shape (stop - start, dim).
         """
-        return self._pages.read(self.rows[start:stop]).astype(np.float32)
+        return self._table.read(self.rows[start:stop]).astype(np.float32)
 
     def reader(self, most: int) -> Callable[[IntArray], npt.NDArray[np.float32]]:
         """Make a function that reads vectors again and again into the same memory.
@@ -100,7 +101,7 @@ class Vectors:
 
         def read(positions: IntArray) -> npt.NDArray[np.float32]:
             part = stored[: len(positions)]
-            self._pages.read(self.rows[positions], part)
+            self._table.read(self.rows[positions], part)
             return numbers[: len(positions)].copy_(torch.from_numpy(part)).numpy()
 
         return read
@@ -114,32 +115,77 @@ class Vectors:
         Returns:
             Integers of shape (n,): places in `positions`; None where any order is as good.
         """
-        return np.argsort(self.rows[positions]) if self._pages.large else None
-
-    def release(self) -> None:
-        """Let the system take the memory of a mapped table back: what is in it is not read again soon."""
-        self._pages.release()
+        return np.argsort(self.rows[positions]) if self._table.large else None
 
 
-class _Pages:
-    """A table, and an account of what is in memory of it: a mapped one gives its pages back now and then."""
+class _Mapped:
+    """A table in memory, or mapped, so that what was read of it stays in memory."""
 
-    def __init__(self, table: npt.NDArray[np.floating], resident: int) -> None:
-        self.table, self._map = np.asarray(table), getattr(table, "_mmap", None)
-        self.large = self._map is not None and table.nbytes > resident
-        self._width, self._most = max(1, table.nbytes // max(1, len(table))), resident // WINDOW
-        self._mapped = np.zeros(table.nbytes // WINDOW + 1 if self.large else 0, np.bool_)
+    large = False
+
+    def __init__(self, table: npt.NDArray[np.floating]) -> None:
+        self.dim, self.dtype, self._table = int(table.shape[1]), table.dtype, np.asarray(table)
 
     def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
         # Where rows are checked, numpy does not use `out`.
-        found = np.take(self.table, rows, axis=0, out=out, mode="raise" if out is None else "clip")
-        if self.large:
-            self._mapped[rows * self._width // WINDOW] = True
-            if np.count_nonzero(self._mapped) > self._most:
-                self.release()
+        return np.take(self._table, rows, axis=0, out=out, mode="raise" if out is None else "clip")
+
+
+class _Filed:
+    """A table in a file: rows are read when they are asked for, and none stays in memory."""
+
+    large = True
+
+    def __init__(self, table: "np.memmap[Any, np.dtype[np.floating]]") -> None:
+        self.dim, self.dtype, self._count = int(table.shape[1]), table.dtype, len(table)
+        self._stream, self._start = Path(str(table.filename)).open("rb"), table.offset  # noqa: SIM115
+
+    def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self._count:
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of a table of {self._count}")
+        found = np.empty((len(rows), self.dim), self.dtype) if out is None else out
+        width = self.dim * self.dtype.itemsize
+        into, space = found.view(np.uint8).reshape(-1), np.empty(SPACE, np.uint8)
+        if not _read_rows(self._stream.fileno(), self._start, rows.astype(np.int64), width, into, space):
+            raise CacheError(f"{self._stream.name}: cannot be read; run the same command again to mend it")
         return found
 
-    def release(self) -> None:
-        self._mapped[:] = False
-        if self._map is not None:
-            self._map.madvise(mmap.MADV_DONTNEED)
+
+@compiled
+def _read_rows(
+    file: int, start: int, rows: npt.NDArray[np.int64], width: int, out: IntArray, space: IntArray
+) -> bool:
+    """Read rows of a file, neighbours at once; say whether all of them were there.
+
+    Args:
+        file: Its descriptor.
+        start: Where its first row begins.
+        rows: int64 of shape (n,), best in the order of the file.
+        width: Bytes of a row.
+        out: uint8 of shape (n * width,).
+        space: uint8: for rows that are read because they lie between others.
+    """
+    near, most, at = NEAR // width, len(space) // width, 0
+    while at < len(rows):
+        first, stop, alone = rows[at], at + 1, True
+        while stop < len(rows):
+            step = rows[stop] - rows[stop - 1]
+            if not (alone and step == 1):
+                if not 0 <= step <= near or rows[stop] - first >= most:
+                    break
+                alone = False
+            stop += 1
+        place = out[at * width : stop * width] if alone else space[: (rows[stop - 1] - first + 1) * width]
+        done = 0
+        while done < len(place):  # a system may give less than it is asked for
+            from_here = start + first * width + done
+            found = _pread(file, place.ctypes.data + done, len(place) - done, from_here)
+            if found <= 0:
+                return False
+            done += found
+        if not alone:
+            for row in range(at, stop):
+                begin = (rows[row] - first) * width
+                out[row * width : (row + 1) * width] = place[begin : begin + width]
+        at = stop
+    return True

@@ -8,13 +8,18 @@ import polars as pl
 from minerkit.artefacts import MARKERS, Run
 from minerkit.progress import Reporter
 from minerkit.recipe import Recipe
+from minerkit.texts import Texts, texts
 
-__all__ = ["SPLITS", "Inputs", "Shard", "Work", "decided", "inputs", "positives", "shards"]
+__all__ = [
+    "SPLITS", "Inputs", "Shard", "Work", "decided", "document_texts", "inputs", "positives", "shards",
+]  # fmt: skip
 
 SPLITS = ("train", "dev")
 #: A shard holds this share of a run's queries, within limits: little is lost when a run dies, and little time
 #: goes to the seams.
 SHARE, LEAST, MOST = 128, 1024, 4096
+#: The share of the memory that texts of documents may take; more go to a file.
+TEXTS = 8
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,11 @@ class Work:
 
 
 class Inputs(NamedTuple):
-    """What the stages after ingest read: queries, corpus, qrels, and the split of each document."""
+    """What the stages after ingest read: queries, documents (doc_id, split) without their texts, qrels."""
 
     queries: pl.DataFrame
-    corpus: pl.DataFrame
-    qrels: pl.DataFrame
     documents: pl.DataFrame
+    qrels: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,14 @@ def inputs(run: Run) -> Inputs:
     Returns:
         Its frames; all qrels.
     """
-    names = ("queries", "corpus", "qrels", f"{MARKERS}/documents")
-    return Inputs(*(run.read(f"{name}.parquet") for name in names))
+    documents = run.read(f"{MARKERS}/documents.parquet").with_columns(pl.col("split").cast(pl.Enum(SPLITS)))
+    return Inputs(run.read("queries.parquet"), documents, run.read("qrels.parquet"))
+
+
+def document_texts(work: Work) -> Texts:
+    """Open the texts of the documents, in the order of `Inputs.documents`; few of them are in memory."""
+    columns = (part["text"] for part in work.run.parts("corpus.parquet").of("text"))
+    return texts(columns, work.memory // TEXTS, work.run.folder / MARKERS)
 
 
 def decided(qrels: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from minerkit.errors import SourceError
@@ -18,9 +19,15 @@ def put(folder: Path, name: str, data: bytes | str) -> Path:
 
 
 def batch(source: Source) -> Batch:
-    """What a source that comes in one batch gives; all rows may be bad."""
-    (found,) = read(source.model_copy(update={"max_bad": 1.0}))
-    return found
+    """What a source gives, in one batch; all rows may be bad."""
+    found = list(read(source.model_copy(update={"max_bad": 1.0})))
+    return Batch(
+        sum(part.rows for part in found),
+        pl.concat(part.entries for part in found),
+        pl.concat(part.rejected for part in found),
+        sum(part.bad for part in found),
+        tuple(note for part in found for note in part.notes),
+    )
 
 
 def rejected(source: Source) -> list[tuple]:

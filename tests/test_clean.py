@@ -1,13 +1,13 @@
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minerkit import schema
-from minerkit.clean import clean, tables
 from minerkit.recipe import Clean
 from minerkit.sources.rows import ENTRIES
 from minerkit.text import normalise
+from tests.cleaning import clean, cleaned
 
 #: Few letters and many blanks: empty, short and repeated texts are frequent.
 CELLS = st.one_of(st.none(), st.text(alphabet="aA ？?\u200b", max_size=4))
@@ -21,7 +21,7 @@ def raw(*rows: tuple) -> pl.DataFrame:
 
 def numbered(*rows: tuple) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Queries and corpus without their groups, and qrels."""
-    queries, corpus, qrels, _ = tables(clean(raw(*rows), Clean())[0])
+    queries, corpus, qrels, *_ = cleaned(raw(*rows))
     return queries.select("query_id", "text"), corpus.select("doc_id", "text"), qrels
 
 
@@ -182,12 +182,13 @@ def test_a_query_without_a_document_graded_high_enough_is_rejected_with_all_its_
     kept, rejected = clean(frame, Clean(), min_relevance=2)
     assert kept["query"].to_list() == ["p", "p"]
     assert rejected["reason"].to_list() == ["no positive for this query"] * 2
-    assert tables(kept).qrels["relevance"].to_list() == [2, 1]
+    assert cleaned(frame, Clean(), 2).qrels["relevance"].to_list() == [2, 1]
 
 
 def test_texts_carry_their_first_group_and_are_known_by_all():
     frame = raw(("q", "a", 1, "g1", "h1"), ("q", "b", 1, "g2", "h2"), ("p", "a", 1, None, "h3"))
-    queries, corpus, _, groups = tables(clean(frame, Clean())[0])
+    queries, corpus, *_, query_groups, doc_groups, _ = cleaned(frame)
+    groups = pl.concat([query_groups, doc_groups])
     assert queries["group"].to_list() == ["g1", None]
     assert corpus["group"].to_list() == ["h1", "h2"]
     assert set(groups.rows()) == {
@@ -215,10 +216,26 @@ def test_every_entry_is_a_judgement_a_document_or_rejected(rows, threshold):
     frame = raw(*rows)
     kept, rejected = clean(frame, Clean(), threshold)
     assert sorted([*kept["source"], *rejected["source"]]) == sorted(frame["source"])
-    queries, corpus, qrels, _ = tables(kept)
+    queries, corpus, qrels, *_ = cleaned(frame, Clean(), threshold)
     assert len(qrels) == kept["relevance"].count()
     assert qrels.select("query_id", "doc_id").is_unique().all()
     best = qrels.group_by("query_id").agg(pl.col("relevance").max())
     assert len(best) == len(queries)
     assert (best["relevance"] >= threshold).all()
-    assert len(corpus) == kept["document_key"].n_unique()
+    assert len(corpus) == len({normalise(text) for text in kept["document"]})
+
+
+ROW = st.tuples(
+    CELLS, CELLS, st.one_of(st.none(), st.integers(0, 2)), *[st.sampled_from([None, "g", "h"])] * 2
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(ROW, max_size=14), st.integers(1, 15))
+def test_it_does_not_matter_how_many_entries_come_at_a_time(rows, part):
+    frame = raw(*((None, *row[1:3], None, row[4]) if row[2] is None else row for row in rows))
+    whole, parts = (cleaned(frame, part=size) for size in (max(1, len(frame)), part))
+    for one, other in zip(whole, parts, strict=True):
+        assert one.unique(maintain_order=True).equals(other.unique(maintain_order=True))
+    for one, other in zip(whole[:4], parts[:4], strict=True):
+        assert one.equals(other)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minerkit.recipe import Source
+from minerkit.sources import collection, read
 from tests.reading import batch, fault, put, rejected
 
 CORPUS = [
@@ -268,6 +269,17 @@ def test_every_document_query_and_judgement_is_in_or_rejected(corpus, queries, r
     assert entries.filter(entries["relevance"].is_null())["document"].to_list() == list(docs.values())
     assert found.rows == len(corpus) + len(queries) + len(rows)
     assert found.bad == sum("no judgement" not in reason for _, reason in lost)
+
+
+def test_documents_come_in_parts_and_ids_are_known_across_them(tmp_path, monkeypatch):
+    corpus = [*CORPUS, {"_id": "d1", "text": "again"}, {"_id": "d7", "text": "last"}]
+    source = beir(tmp_path, corpus=corpus)
+    whole = batch(source)
+    monkeypatch.setattr(collection, "BATCH_ROWS", 2)
+    parts = list(read(source.model_copy(update={"max_bad": 1.0})))
+    assert [len(part.entries) for part in parts][:3] == [2, 2, 1]
+    assert batch(source).entries.equals(whole.entries)
+    assert [row[0] for row in rejected(source)] == ["corpus.jsonl:5"]
 
 
 # --- TREC ------------------------------------------------------------------------------------------------

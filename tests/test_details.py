@@ -90,11 +90,16 @@ def frames(**changed: pl.DataFrame) -> dict[str, pl.DataFrame]:
     }
 
 
+def details(**changed: pl.DataFrame):
+    rows = frames(**changed)
+    return run_details(rows, {name: rows[name].lazy() for name in ("corpus", "pairs")})
+
+
 def test_a_text_in_both_splits_is_counted_in_whatever_spelling():
     # Dev uses "b" and "a"; train uses "a", "b" and the full-width "ａ", which is the same text as "a".
-    assert run_details(frames())["overlap"] == {"queries": 0, "documents": 2}
+    assert details()["overlap"] == {"queries": 0, "documents": 2}
     same = pl.DataFrame({"query_id": ["q1", "q2"], "text": ["who", "ｗｈｏ"], "split": ["train", "dev"]})
-    assert run_details(frames(queries=same))["overlap"]["queries"] == 1
+    assert details(queries=same)["overlap"]["queries"] == 1
 
 
 def test_the_gap_is_between_the_lowest_positive_and_the_hardest_negative():
@@ -104,12 +109,12 @@ def test_the_gap_is_between_the_lowest_positive_and_the_hardest_negative():
 
 def test_a_dropped_query_has_no_documents_to_count():
     accounts = frames()["accounts"].with_columns(dropped=pl.Series([False, True]))
-    assert run_details(frames(accounts=accounts))["per_query"]["dev"] == {"positives": {}, "negatives": {}}
+    assert details(accounts=accounts)["per_query"]["dev"] == {"positives": {}, "negatives": {}}
 
 
 def test_a_run_without_dev_has_one_split():
     queries = frames()["queries"].with_columns(split=pl.lit("train"))
-    found = run_details(frames(queries=queries))
+    found = details(queries=queries)
     assert list(found["rules"]) == list(found["per_query"]) == ["train"]
 
 
@@ -124,6 +129,6 @@ def test_what_is_told_twice_is_the_same(stats):
 
 
 def test_rules_count_the_verdicts_of_their_split():
-    rules = run_details(frames())["rules"]
+    rules = details()["rules"]
     assert rules["train"] == {"candidates": 10, "refused": {"min_score": 4}, "eligible": 6, "chosen": 3}
     assert rules["dev"] == {"candidates": 5, "refused": {"min_score": 5}, "eligible": 0, "chosen": 0}

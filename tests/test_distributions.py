@@ -50,8 +50,12 @@ def frames(positives, negatives, judged=(), queries=2, rejected=(), dropped=()) 
     }
 
 
+def spread(rows):
+    return histograms(rows, rows["corpus"].lazy())
+
+
 def test_scores_of_both_series_share_one_scale():
-    found = histograms(
+    found = spread(
         frames([("q1", "d1", 0.9), ("q2", "d2", 0.3)], [("q1", "d2", 0.3, 1), ("q2", "d3", -0.3, 2)])
     )
     scores = found["scores"]
@@ -66,7 +70,7 @@ def test_scores_of_both_series_share_one_scale():
 
 
 def test_a_gap_is_the_lowest_positive_minus_the_hardest_negative():
-    found = histograms(
+    found = spread(
         frames(
             [("q1", "d1", 0.9), ("q1", "d4", 0.5), ("q2", "d2", 0.4)],
             [("q1", "d2", 0.3, 1), ("q1", "d3", 0.1, 4), ("q2", "d3", 0.4, None)],
@@ -83,7 +87,7 @@ def test_a_gap_is_the_lowest_positive_minus_the_hardest_negative():
 def test_lengths_above_the_last_edge_count_as_beyond():
     rows = frames([("q1", "d1", 0.9)] * 300, [("q1", "d2", 0.1, 1)])
     rows["corpus"] = pl.DataFrame({"doc_id": ["d1", "d2"], "text": ["x" * 30, "x" * 5000]})
-    lengths = histograms(rows)["characters"]["documents"]
+    lengths = spread(rows)["characters"]["documents"]
     assert (lengths["step"], lengths["positives"][30], lengths["beyond"]) == (
         1,
         300,
@@ -93,7 +97,7 @@ def test_lengths_above_the_last_edge_count_as_beyond():
 
 
 def test_a_run_without_negatives_has_empty_histograms():
-    found = histograms(frames([("q1", "d1", 0.5)], []))
+    found = spread(frames([("q1", "d1", 0.5)], []))
     assert found["gaps"] == {
         "from": 0.0,
         "step": 1.0,
@@ -107,7 +111,7 @@ def test_a_run_without_negatives_has_empty_histograms():
 
 @given(st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=60))
 def test_every_score_has_a_bar(scores):
-    found = histograms(frames([("q1", "d1", score) for score in scores], [("q1", "d2", 0.25, 1)]))["scores"]
+    found = spread(frames([("q1", "d1", score) for score in scores], [("q1", "d2", 0.25, 1)]))["scores"]
     assert sum(found["positives"]) == len(scores)
     assert sum(found["negatives"]) == 1
     assert len(found["positives"]) == len(found["negatives"]) <= 2.5 * BARS + 2

@@ -6,7 +6,7 @@ import pytest
 
 from minerkit import schema
 from minerkit.errors import RunError
-from minerkit.parquet import writing
+from minerkit.parquet import Parts, writing
 
 ROWS = pl.DataFrame({"id": [f"q{i}" for i in range(10)], "n": range(10), "score": [i / 7 for i in range(10)]})
 
@@ -77,3 +77,32 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, fault):
         raise fault
     gc.collect()  # nothing is said of the half-written rows
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("rows.parquet", b"old")]
+
+
+def test_a_file_is_read_a_row_group_at_a_time(tmp_path):
+    with writing(tmp_path / "rows.parquet") as append:
+        append(ROWS[:7])
+        append(ROWS[7:])
+    parts = Parts(tmp_path / "rows.parquet")
+    for _ in range(2):
+        assert [part.rows() for part in parts.of("n", "id")] == [
+            ROWS[rows].select("n", "id").rows() for rows in (slice(7), slice(7, None))
+        ]
+    assert pl.concat(parts.of()).equals(ROWS)
+
+
+def test_a_file_without_rows_is_one_empty_frame(tmp_path):
+    with writing(tmp_path / "rows.parquet") as append:
+        append(ROWS[:0])
+    parts = Parts(tmp_path / "rows.parquet")
+    assert [part.schema for part in parts.of()] == [ROWS.schema]
+    assert [part.schema for part in parts.of("score")] == [ROWS.select("score").schema]
+
+
+def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path):
+    parts = Parts(tmp_path / "corpus.parquet")
+    with pytest.raises(RunError, match=r"corpus.parquet is missing; `minerkit mine` makes it"):
+        list(parts.of())
+    (tmp_path / "corpus.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(RunError, match=r"corpus.parquet is damaged \(.*\); run `minerkit mine` again"):
+        list(parts.of())

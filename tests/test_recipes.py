@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from minerkit.clean import clean
 from minerkit.errors import RecipeError
 from minerkit.recipe import Format, Recipe
 from minerkit.recipes import (
@@ -19,6 +18,7 @@ from minerkit.recipes import (
 )
 from minerkit.sources import read
 from minerkit.text import normalise
+from tests.cleaning import clean
 
 LEAST = "name: my-corpus\nsource: {path: pairs.jsonl}\n"
 

@@ -163,7 +163,7 @@ def test_a_passage_goes_by_all_its_names(tmp_path):
 def test_gb18030_is_read_and_said(tmp_path):
     source = spec(folder(tmp_path, {"a.md": REPORTS["resist.md"].encode("gb18030")}))
     assert queries(source)[1][:2] == ("光刻胶 市场格局", MARKET)
-    assert batch(source).notes == [f"{tmp_path}/a.md: read as gb18030"]
+    assert batch(source).notes == (f"{tmp_path}/a.md: read as gb18030",)
 
 
 def test_each_file_that_cannot_be_used_is_one_row_with_its_reason(tmp_path):

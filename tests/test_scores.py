@@ -56,7 +56,7 @@ def test_candidates_in_a_large_mapped_table_score_the_same(tmp_path):
     mapped = np.memmap(tmp_path / "rows", np.float16, "r", shape=array.shape)
     rows = np.random.default_rng(6).permutation(300)
     candidates = np.sort(np.random.default_rng(5).integers(-1, 300, (9, 40)), axis=1)
-    large = Vectors(mapped, rows, resident=1000)
+    large = Vectors(mapped, rows, mapped=1000)
     assert large.as_stored(np.arange(300)).tolist() == np.argsort(rows).tolist()
     assert (
         rescored(queries, large, candidates).tolist()

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.clean import clean, tables
 from minerkit.errors import SourceError
-from minerkit.recipe import Clean, Split
+from minerkit.recipe import Split
 from minerkit.sources.rows import Entry, entries
-from minerkit.splits import assign, linked_texts
+from minerkit.splits import assign
 from minerkit.text import jaccard, match_key
+from tests.cleaning import cleaned, keyed, linked
 
-NO_LINKS = pl.DataFrame(schema={"left": pl.String, "right": pl.String})
+NO_LINKS = pl.DataFrame(schema={"left": pl.Int64, "right": pl.Int64})
 NO_GROUPS = pl.DataFrame(schema={"id": pl.String, "group": pl.String})
 LONG = "hard boiled eggs keep for about a week in the refrigerator, peeled or not, and longer when frozen"
 #: Spelling variants and near-duplicates in both roles, and plain ones.
@@ -26,8 +26,7 @@ TEXTS = [
 
 def collection(rows: list[tuple[str, str]]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     found = [Entry(query, document, 1, None, None, "x") for query, document in rows]
-    queries, corpus, qrels, _ = tables(clean(entries(found), Clean())[0])
-    return queries, corpus, qrels
+    return cleaned(entries(found))[:3]
 
 
 def distinct(count: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -38,9 +37,13 @@ def distinct(count: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 def split(
     found: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], dev: int, seed: int = 12
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    queries, corpus, qrels = found
-    links = linked_texts(queries, corpus, 0.9)
-    return assign(queries, corpus, qrels, links, NO_GROUPS, Split(dev_queries=dev, seed=seed))
+    return assigned(*found, NO_GROUPS, Split(dev_queries=dev, seed=seed))
+
+
+def assigned(queries, corpus, qrels, groups, chosen) -> tuple[pl.DataFrame, pl.DataFrame]:
+    found = linked(queries["text"], corpus["text"])
+    pairs = pl.DataFrame(found.pairs, schema=NO_LINKS.schema)
+    return assign(*keyed(found, queries, corpus), qrels, pairs, groups, chosen)
 
 
 def held(queries: pl.DataFrame) -> list[str]:
@@ -142,18 +145,20 @@ def test_a_corpus_that_cannot_be_split_is_refused():
 
 def test_linked_texts_are_match_keys_of_queries_and_documents():
     queries, corpus, _ = collection([(LONG, "soup"), ("ice", LONG.replace("week", "weak") + "?")])
-    links = linked_texts(queries, corpus, 0.9)
+    links = linked(queries["text"], corpus["text"]).links
     assert links.rows() == [(LONG, LONG.replace("week", "weak"))]
 
 
 def test_equal_match_keys_need_no_link():
     queries, corpus, _ = collection([("Ice", "soup"), ("tea", "ice?")])
-    assert linked_texts(queries, corpus, 0.9).is_empty()
+    found = linked(queries["text"], corpus["text"])
+    assert found.links.is_empty()
+    assert found.keys.tolist() == [0, 1, 2, 0]
 
 
 def test_without_a_threshold_nothing_is_linked():
     queries, corpus, _ = collection([(LONG, LONG.replace("week", "weak"))])
-    links = linked_texts(queries, corpus, None)
+    links = linked(queries["text"], corpus["text"], threshold=None).links
     assert links.is_empty()
     assert links.schema == {"left": pl.String, "right": pl.String}
 
@@ -161,10 +166,9 @@ def test_without_a_threshold_nothing_is_linked():
 def grouped(rows: list[tuple], dev: int, seed: int = 12) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Split (query, document, group) rows by group; without a query, the document is only there."""
     found = [Entry(q, d, None if q is None else 1, None if q is None else g, g, "x") for q, d, g in rows]
-    queries, corpus, qrels, groups = tables(clean(entries(found), Clean())[0])
-    links = linked_texts(queries, corpus, 0.9)
-    chosen = Split(dev_queries=dev, seed=seed, by="group")
-    return (*assign(queries, corpus, qrels, links, groups, chosen), groups)
+    whole = cleaned(entries(found))
+    groups = pl.concat([whole.query_groups, whole.doc_groups]).unique(maintain_order=True)
+    return (*assigned(*whole[:3], groups, Split(dev_queries=dev, seed=seed, by="group")), groups)
 
 
 def test_a_group_is_held_out_whole_with_its_unjudged_documents():
@@ -210,13 +214,12 @@ def test_nothing_of_a_dev_group_is_in_train(rows, dev, seed):
 def test_groups_that_are_not_there_cannot_be_held_out():
     queries, corpus, qrels = distinct(10)
     with pytest.raises(SourceError, match=r"source\.group"):
-        assign(queries, corpus, qrels, NO_LINKS, NO_GROUPS, Split(dev_queries=2, by="group"))
+        assigned(queries, corpus, qrels, NO_GROUPS, Split(dev_queries=2, by="group"))
 
 
 def test_documents_of_no_query_are_dealt_out_in_the_proportion_of_the_queries():
     found = [Entry(f"question {i}", f"answer {i}", 1, None, None, "x") for i in range(50)]
     found += [Entry(None, f"loose text number {i}", None, None, None, "x") for i in range(1000)]
-    queries, corpus, qrels, groups = tables(clean(entries(found), Clean())[0])
-    _, documents = assign(queries, corpus, qrels, NO_LINKS, groups, Split(dev_queries=10))
+    _, documents = assigned(*cleaned(entries(found))[:3], NO_GROUPS, Split(dev_queries=10))
     dev = documents.filter(pl.col("text").str.starts_with("loose") & (pl.col("split") == "dev"))
     assert 150 < len(dev) < 250

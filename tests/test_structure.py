@@ -9,8 +9,8 @@ import minerkit
 ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
-    {"errors", "variants", "threads", "evaluators", "vectors", "batches", "compiled"},
-    {"schema", "files", "recipe", "words", "progress", "sentences", "memory", "overlap"},
+    {"errors", "variants", "threads", "evaluators", "texts", "batches", "compiled"},
+    {"schema", "files", "recipe", "words", "progress", "sentences", "memory", "overlap", "vectors"},
     {"text", "table"},
     {"prefixes"},
     {"recipe_files", "near_duplicates", "cache", "stats", "filters", "documents", "furniture"}
@@ -21,9 +21,9 @@ LAYERS = [
     | {"profile", "card_tables", "trainer", "failures"},
     {"sources", "samplers", "formats", "artefacts", "details", "intake", "audit", "collection"}
     | {"lexical", "models", "scoreboard", "training_summary", "arguments", "scratch"},
-    {"asking"},
+    {"asking", "work"},
     {"retrieve", "manifest", "report", "summary", "card_parts", "dev"}
-    | {"base", "staging", "work"},
+    | {"base", "staging"},
     {"card", "model_card"},
     {"describe"},
     {"stages", "searching", "evaluate"},
@@ -57,6 +57,8 @@ FILE_OWNERS = {
     "parquet",
     "pieces",
     "staging",
+    "texts",
+    "vectors",
 }
 
 

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minerkit.errors import CacheError
 from minerkit.vectors import Vectors
 
 
@@ -23,8 +24,6 @@ def test_vectors_are_taken_by_position(data, dtype):
         places = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=5)), np.int64)
         picked = vectors.subset(places)
         assert picked.take(0, len(picked)).tolist() == [whole[place] for place in places]
-        assert vectors.gather(places).tolist() == [whole[place] for place in places]
-        assert vectors.gather(places).dtype == dtype
 
 
 def test_an_array_is_wrapped_as_it_is():
@@ -44,22 +43,44 @@ def resident(path: Path) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="no account of this process's memory")
-def test_only_so_much_of_a_mapped_table_is_in_memory(tmp_path):
+@pytest.mark.parametrize(("mapped", "most"), [(6 << 20, 0), (64 << 20, 64 << 20)])
+def test_nothing_of_a_large_table_on_disk_stays_in_memory(tmp_path, mapped, most):
     array = np.arange(32768 * 256, dtype=np.float32).reshape(32768, 256) / 7
     array.tofile(tmp_path / "rows")
     table = np.memmap(tmp_path / "rows", np.float32, "r", shape=array.shape)
-    vectors = Vectors(table, np.arange(len(table)), 6 << 20)
-    read, sizes = vectors.reader(64), []
+    vectors = Vectors(table, np.arange(len(table)), mapped)
+    read = vectors.reader(64)
     for start in range(0, len(array), 64):
         part = np.arange(start, start + 64)
         assert (read(part) == array[part]).all()
-        if start % 1024 == 0:
-            sizes.append(resident(tmp_path / "rows"))
-    assert 0 < max(sizes) < array.nbytes / 2  # a system may map more of a file than what is read
-    read(np.arange(64))
-    vectors.release()
-    assert resident(tmp_path / "rows") == 0
-    assert (read(np.arange(64)) == array[:64]).all()
+    assert (resident(tmp_path / "rows") > 0) == (most > 0)
+    assert resident(tmp_path / "rows") <= most
+
+
+@settings(max_examples=40)
+@given(st.data(), st.sampled_from([np.float16, np.float32]), st.integers(0, 50))
+def test_rows_of_a_large_table_are_read_in_any_order(tmp_path_factory, data, dtype, offset):
+    file = tmp_path_factory.mktemp("table") / "rows"
+    width = data.draw(st.sampled_from([5, 700, 20_000]))  # neighbours: all, some, none
+    array = np.random.default_rng(offset).integers(0, 99, (90, width)).astype(dtype)
+    file.write_bytes(b"x" * offset + array.tobytes())
+    table = np.memmap(file, dtype, "r", offset, array.shape)
+    rows = np.array(data.draw(st.lists(st.integers(0, 89), max_size=40)), np.int32)
+    vectors = Vectors(table, np.sort(rows) if data.draw(st.booleans()) else rows, 0)
+    rows = vectors.rows
+    assert vectors.take(0, len(rows)).tolist() == array[rows].astype(np.float32).tolist()
+    assert vectors.reader(40)(np.arange(len(rows))).tolist() == array[rows].astype(np.float32).tolist()
+
+
+def test_a_row_that_is_not_in_a_large_table_is_an_error(tmp_path):
+    array = np.zeros((8, 64), np.float16)
+    array.tofile(tmp_path / "rows")
+    table = np.memmap(tmp_path / "rows", np.float16, "r", shape=array.shape)
+    with pytest.raises(IndexError):
+        Vectors(table, np.array([3, 8]), 0).take(0, 2)
+    (tmp_path / "rows").write_bytes(array.tobytes()[:-1])
+    with pytest.raises(CacheError, match="rows: cannot be read"):
+        Vectors(table, np.array([3, 7]), 0).take(0, 2)
 
 
 def test_large_mapped_tables_are_read_as_they_are_stored(tmp_path):

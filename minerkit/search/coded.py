@@ -1,6 +1,7 @@
 """Documents coded once and scanned many times, chunk by chunk: few in memory, many in a file."""
 
 import copy
+import itertools
 import math
 import os
 import tempfile
@@ -62,9 +63,7 @@ class CodedDocuments:
         """
         import torch
 
-        self.order, self.format, self._documents = order, format, documents
-        self.column = np.empty_like(order)
-        self.column[order] = np.arange(len(documents), dtype=np.int32)
+        self.format, self._documents = format, documents
         self._held: list[torch.Tensor] = []
         self._file: IO[bytes] | None = None
         #: In float32 nothing is gained by keeping codes: documents are read again as they are scanned.
@@ -72,16 +71,23 @@ class CodedDocuments:
         if self._kept and documents.dim * len(documents) * getattr(torch, format.name).itemsize > memory:
             cache_folder().mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=cache_folder())  # noqa: SIM115
-        # Tiles are read many at a time, and no chunk begins within one.
-        edges = np.searchsorted(bounds, np.arange(CHUNK, len(documents), CHUNK))
-        self._chunks = [part for part in np.split(np.arange(len(bounds) - 1), np.unique(edges)) if len(part)]
-        self._bounds, self._scales = bounds, np.ones(len(bounds) - 1, np.float32)
+        self._put(order, bounds)
         #: Lengths of the longest document and of the shortest that is not zero, and the largest scale.
         self.longest, self.shortest, self.scale = 0.0, math.inf, 0.0
+        codes = torch_map(self._coded, range(len(bounds) - 1), format.device)
         for chunk in self._chunks:
-            self._add(chunk, list(torch_map(self._coded, chunk, format.device)))
+            self._add(chunk, list(itertools.islice(codes, len(chunk))))
         if self._file is not None:
             self._file.flush()
+
+    def _put(self, order: IntArray, bounds: IntArray) -> None:
+        """Put the documents in an order, in tiles."""
+        self.order, self._bounds, self._scales = order, bounds, np.ones(len(bounds) - 1, np.float32)
+        self.column = np.empty_like(order)
+        self.column[order] = np.arange(len(order), dtype=np.int32)
+        # Tiles are read many at a time, and no chunk begins within one.
+        edges = np.searchsorted(bounds, np.arange(CHUNK, len(order), CHUNK))
+        self._chunks = [part for part in np.split(np.arange(len(bounds) - 1), np.unique(edges)) if len(part)]
 
     @classmethod
     def shuffled(cls, documents: Vectors, format: Format, memory: int) -> "CodedDocuments":
@@ -89,22 +95,21 @@ class CodedDocuments:
 
         They are read from disk in runs: runs are drawn, and shuffled with others.
         """
-        on_disk = np.argsort(documents.rows, kind="stable").astype(np.int32)
+        on_disk = _as_stored(documents)
         draw = np.random.default_rng(SEED)
         runs = draw.permutation(-(-len(on_disk) // RUN))
         order = np.concatenate([on_disk[:0], *(on_disk[run * RUN : (run + 1) * RUN] for run in runs)])
         for start in range(0, len(order), CHUNK):
             draw.shuffle(order[start : start + CHUNK])
-        tile = TILE if format.device == "cpu" else GPU_TILE
-        bounds = np.append(np.arange(0, len(order), tile), len(order))
-        return cls(documents, format, memory, order, bounds)
+        return cls(documents, format, memory, order, _even(len(order), format.device))
 
     def in_float32(self) -> "CodedDocuments":
-        """Give the same documents in the same order, not coded."""
+        """Give the same documents, not coded, in the order in which they are read fastest."""
         plain = copy.copy(self)
         plain.format = Format("float32", self.format.device)
         plain._held, plain._file, plain._kept = [], None, False
-        plain._scales, plain.scale = np.ones_like(self._scales), 1.0
+        plain._put(_as_stored(self._documents), _even(len(self.order), self.format.device))
+        plain.scale = 1.0
         return plain
 
     @property
@@ -124,15 +129,17 @@ class CodedDocuments:
                 yield Chunk(tile, bounds, matrix, self._scales[tile : tile + 1])
             return
         kind, dim = getattr(torch, self.format.name), self._documents.dim
-        width = dim * kind.itemsize
-        for number, tiles in enumerate(self._chunks):
-            bounds = self._bounds[tiles[0] : tiles[-1] + 2]
+        edges = [self._bounds[tiles[0] : tiles[-1] + 2] for tiles in self._chunks]
+        if self._file is not None:  # several threads read, each at its own place and into its own memory
+            space = torch.empty((max(int(bounds[-1] - bounds[0]) for bounds in edges), dim), dtype=kind)
+        for number, (tiles, bounds) in enumerate(zip(self._chunks, edges, strict=True)):
             if self._file is None:
                 matrix = self._held[number]
-            else:  # several threads read, each at its own place
-                size, start = (int(edge) * width for edge in (bounds[-1] - bounds[0], bounds[0]))
-                raw = bytearray(os.pread(self._file.fileno(), size, start))
-                matrix = torch.frombuffer(raw, dtype=kind).view(-1, dim).to(self.format.device)
+            else:
+                part = space[: bounds[-1] - bounds[0]]
+                start = int(bounds[0]) * dim * kind.itemsize
+                os.preadv(self._file.fileno(), [part.view(torch.uint8).numpy().data], start)
+                matrix = part.to(self.format.device)
             yield Chunk(int(tiles[0]), bounds, matrix, self._scales[tiles])
 
     def _coded(self, tile: int) -> Codes:
@@ -154,3 +161,13 @@ class CodedDocuments:
             self.scale = max(self.scale, float(part.scales[0]))
         if self.held:
             self._held.append(torch.cat([part.matrix for part in codes]))
+
+
+def _as_stored(documents: Vectors) -> npt.NDArray[np.int32]:
+    """Give the order in which documents lie on disk."""
+    return np.argsort(documents.rows, kind="stable").astype(np.int32)
+
+
+def _even(count: int, device: str) -> IntArray:
+    """Cut documents into tiles of the same size."""
+    return np.append(np.arange(0, count, TILE if device == "cpu" else GPU_TILE), count)

@@ -21,7 +21,8 @@ def read(source: Source) -> Iterator[Batch]:
         source: A recipe's source of format beir.
 
     Yields:
-        One batch. A document's title and text are joined by a blank, as BEIR's own models do.
+        Batches: documents, then judgements. A document's title and text are joined by a blank, as BEIR's own
+        models do.
 
     Raises:
         SourceError: A file is missing, damaged or empty, or no judgement names what there is.
@@ -32,7 +33,7 @@ def read(source: Source) -> Iterator[Batch]:
     corpus, queries = (_file(folder, f"{name}.jsonl") for name in ("corpus", "queries"))
     qrels = _qrels_file(folder, source.split)
     remarks = Remarks()
-    yield collected(
+    yield from collected(
         _texts(corpus, remarks),
         _texts(queries, remarks),
         itertools.islice(judgements(qrels, "beir", remarks), source.limit),

@@ -13,7 +13,7 @@ from minerkit.sources.rows import BLANK, Record, require
 __all__ = ["HEAD", "json_records", "line_batches", "line_records", "parsed", "require_keys"]
 
 #: Bytes a batch of lines.
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 4 << 20
 #: Rows whose keys are taken for the columns.
 HEAD = 100
 

@@ -43,7 +43,7 @@ def read(source: Source) -> Iterator[Batch]:
             as the documents.
 
     Yields:
-        One batch. In a folder, a file without any document is one rejected row.
+        Batches: documents, then judgements. In a folder, a file without any document is one rejected row.
 
     Raises:
         SourceError: A file is missing or damaged, or holds nothing of its kind.
@@ -53,7 +53,7 @@ def read(source: Source) -> Iterator[Batch]:
     others = {file.resolve() for file in (*topics, *qrels)}
     documents = [file for file in input_files(str(source.path)) if file.resolve() not in others]
     rows = (row for file in qrels for row in judgements(file, "trec", remarks))
-    yield collected(
+    yield from collected(
         _texts(str(source.path), documents, False, remarks),
         _texts(str(source.topics), topics, True, remarks),
         itertools.islice(rows, source.limit),
