@@ -6,6 +6,7 @@
     python -m bench.speed minilm --cold 1 --lend              # the peer need not encode at all
     python -m bench.speed growth --sizes 10000 30000 100000 300000 1000000 --peer-rows 100000
     python -m bench.speed million
+    python -m bench.speed memory
 
 The worlds are described in bench/worlds.py. Both sides read the same pairs, encode with the same model, mine
 five negatives a query and write labelled pairs as Parquet. They follow the same margin; the peer looks at 100
@@ -28,9 +29,12 @@ growth ends with what the peer's figures would be at each size, from least squar
 seconds as a*n + b*n*n, bytes as a + b*n*min(n, 16384), since it scores 16384 queries at once.
 million compares the whole search with FAISS's exact index, measured on a block and multiplied by the number
 of blocks. minerkit may search approximately there, at a recall of 0.98; smaller cases it searches exactly.
+memory mines the negatives of 100,000 queries among 100,000 documents and among ten times as many, exactly,
+with --memory-gb 1 (the peer would hold 16384 scores of every document), and ends with the ratio of the peaks.
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import os
@@ -61,10 +65,15 @@ MARGINS: dict[str, dict[str, float]] = {
     "minilm": {"relative_margin": 0.05},
     "squad": {"relative_margin": 0.05},
     "clustered": {"relative_margin": 0.05},
+    "corpus": {"relative_margin": 0.05},
 }
 #: Where minerkit may search approximately: the share of the documents wanted that it has to find.
 RECALL_TARGET = 0.98
-CASES = ("static", "minilm", "random", "squad", "growth", "million")
+CASES = ("static", "minilm", "random", "squad", "growth", "million", "memory")
+#: Worlds whose vectors are made, and not encoded.
+MADE = ("clustered", "corpus")
+#: Documents of the worlds whose peaks are compared, and gigabytes that mining may use there.
+CORPORA, ALLOWED = (100_000, 1_000_000), 1.0
 #: Queries and documents of the block that FAISS is measured on, and documents it finds for each.
 FAISS_BLOCK, FAISS_DEPTH = (2_000, 200_000), 100
 #: Queries scored against all documents at once.
@@ -79,7 +88,7 @@ def recipe(folder: Path) -> Any:
 
     rules = {"negatives": NEGATIVES, "shortfall": "keep", "relative_margin": None, **MARGINS[case(folder)]}
     model = {"model": str(folder / "model")}
-    search = {"recall_target": RECALL_TARGET}
+    search = {"recall_target": RECALL_TARGET, "mode": "exact" if case(folder) == "corpus" else "auto"}
     return Recipe.model_validate(
         {"name": "speed", "source": worlds.source(folder), "encoder": model, "mine": rules, "search": search}
     )
@@ -90,7 +99,7 @@ def case(folder: Path) -> str:
     return folder.name.partition("-")[0]
 
 
-def ours(folder: Path) -> Figures:
+def ours(folder: Path, memory_gb: float | None = None) -> Figures:
     """Mine with minerkit, in a process of its own."""
     os.environ["MINERKIT_CACHE"] = str(folder / "ours")
     import sentence_transformers  # noqa: F401  # imports are not timed
@@ -99,7 +108,7 @@ def ours(folder: Path) -> Figures:
     from minerkit import pipeline
 
     spec, watch, started = recipe(folder), Stopwatch(), time.perf_counter()
-    run = pipeline.mine(spec, folder / "run", "cpu", watch)
+    run = pipeline.mine(spec, folder / "run", "cpu", watch, memory_gb)
     whole, peak = time.perf_counter() - started, peak_memory()
     markers = {stage: run.marker(stage) or {} for stage in pipeline.STAGES}
     stages = {stage: marker["seconds"] for stage, marker in markers.items()}
@@ -288,7 +297,7 @@ def world(name: str, rows: int | None, folder: Path, with_peer: bool = True) -> 
     found = folder / f"{name}-{rows or 'all'}"
     if not found.exists():
         apart(worlds.make, name, rows, found)
-    if name == "clustered":
+    if name in MADE:
         apart(worlds.fill, found, found / "ours", found / "peer" if with_peer else None)
     return found
 
@@ -412,6 +421,24 @@ def million(options: argparse.Namespace, folder: Path) -> list[Figures]:
     return [line]
 
 
+def memory(options: argparse.Namespace, folder: Path) -> list[Figures]:
+    """Mine for the same number of queries among more and more documents."""
+    lines = []
+    for size in CORPORA:
+        found = world("corpus", size, folder, with_peer=False)
+        [runs] = turns((functools.partial(ours, memory_gb=ALLOWED),), found, options.repeat, cold=False)
+        line = {"case": "memory", **{key: runs[-1][key] for key in ("rows", "queries", "documents")}}
+        lines.append({**line, "cpus": os.cpu_count(), "minerkit": account([], runs, 0)})
+        show(lines[-1])
+    first, last = (line["minerkit"]["peak"] for line in (lines[0], lines[-1]))
+    show({"case": "memory: the peaks", "ratio": last / first})
+    return lines
+
+
+#: Cases that are more than both sides in one world.
+OTHERS = {"growth": growth, "million": million, "memory": memory}
+
+
 def show(line: Figures) -> None:
     """Print a line, with four digits a number."""
 
@@ -476,8 +503,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = (options.folder or Path(scratch)).resolve()
         for name in chosen:
-            if name in ("growth", "million"):
-                lines += (growth if name == "growth" else million)(options, folder)
+            if name in OTHERS:
+                lines += OTHERS[name](options, folder)
             else:
                 lines.append(compare(name, world(name, options.rows, folder), options))
                 show(lines[-1])

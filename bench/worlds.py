@@ -19,6 +19,7 @@ wanted than there are, a seeded sample of the pairs, with the documents that bel
   0.6..1 and d', d'' of other passages, so that the spectrum stays that of real vectors; query =
   unit(q + (q.d)(document - d)), which scores its document as the real question does its passage, and keeps
   what draws it to passages on the same subject. `python -m bench.worlds` prints real ones beside made ones.
+- corpus: clustered ones as well, but only the first 100,000 documents have a query.
 """
 
 import argparse
@@ -40,6 +41,8 @@ SHARED = (0.05, 0.25, 0.7)
 DIMENSIONS = 1024
 #: Real pairs that clustered vectors come from, how much of its vector a made one keeps, rows made at once.
 BASES, NEAR, BLOCK = 20_000, (0.6, 1.0), 50_000
+#: Queries of a corpus.
+ASKED = 100_000
 
 
 def make(case: str, rows: int | None, folder: Path) -> None:
@@ -95,19 +98,20 @@ def fill(folder: Path, ours: Path, theirs: Path | None) -> None:
     from minerkit.encoders import load_encoder
     from minerkit.recipe import Encoder
 
-    pairs, _ = read(folder)
+    pairs, documents = read(folder)
+    texts = {"query": pairs["query"], "document": pairs["document"] if documents is None else documents}
     encoder = load_encoder(Encoder(model=str(folder / "model")), pairs, pairs["query"], "cpu")
     for kind, name, column in (("query", "query", "query"), ("document", "corpus", "document")):
         vectors = np.load(folder / f"{column}.npy", mmap_mode="r")
         cache = EmbeddingCache(encoder.fingerprint(kind), encoder.dtype, ours)
         # The last word of a text is its row.
         cache.embed(
-            pairs[column],
+            pl.Series(texts[column]),
             lambda part, _, rows=vectors: rows[[int(text.rpartition(" ")[2]) for text in part]].astype(
                 np.float32
             ),
         )
-        key = hashlib.sha256(repr(("", None, None, pairs[column].to_list())).encode()).hexdigest()
+        key = hashlib.sha256(repr(("", None, None, list(texts[column]))).encode()).hexdigest()
         if theirs is not None:
             theirs.mkdir(parents=True, exist_ok=True)
             np.save(theirs / f"{name}_embeddings_{key}.npy", vectors.astype(np.float32))
@@ -208,6 +212,14 @@ def _random(rows: int | None, folder: Path) -> None:
     _word_model(words, DIMENSIONS, folder)
 
 
+def _corpus(rows: int | None, folder: Path) -> None:
+    _clustered(rows, folder)
+    pairs = folder / "pairs.jsonl"
+    texts = pl.read_ndjson(pairs)
+    pairs.unlink()
+    _write(folder, texts.head(ASKED), texts["document"])
+
+
 def _clustered(rows: int | None, folder: Path) -> None:
     rows, draw = rows or 100_000, np.random.default_rng(SEED)
     bases = _bases(min(rows, BASES))
@@ -240,6 +252,7 @@ MAKERS: Mapping[str, Callable[[int | None, Path], None]] = {
     "static": _static,
     "random": _random,
     "clustered": _clustered,
+    "corpus": _corpus,
 }
 
 
