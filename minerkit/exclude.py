@@ -1,17 +1,13 @@
 """Which documents may never be a query's negative, whatever they score: leaks are shut out by text."""
 
-from collections.abc import Callable, Iterable
-
 import polars as pl
-
-from minerkit.text import match_key
 
 __all__ = ["exclusions"]
 
 
 def exclusions(
     queries: pl.DataFrame,
-    corpus: Callable[[], Iterable[pl.DataFrame]],
+    documents: pl.DataFrame,
     qrels: pl.DataFrame,
     links: pl.DataFrame,
     groups: pl.DataFrame | None = None,
@@ -20,10 +16,10 @@ def exclusions(
     """List the documents that count as a query's positive, or as the query itself.
 
     Args:
-        queries: query_id, text.
-        corpus: Gives doc_id, text, in parts, as often as it is called.
+        queries: query_id, key: the same for texts that count as equal, whether queries or documents.
+        documents: doc_id, key.
         qrels: query_id, doc_id, relevance.
-        links: left, right: match keys of near-duplicates, each pair once.
+        links: left, right: keys of near-duplicates, each pair once.
         groups: id (of a query or document), group; None: documents of the query's group are not shut out.
         min_relevance: The grade from which a document is a positive.
 
@@ -32,10 +28,9 @@ def exclusions(
         positive), `near_duplicate` (of a positive), `query_text` (the query, or a near-duplicate of it),
         `partly_relevant` (graded above 0, but no positive), `same_group`.
     """
-    query_key = queries.select("query_id", match_key(pl.col("text")).alias("key"))
+    query_key = queries.select("query_id", "key")
     positives = qrels.filter(pl.col("relevance") >= min_relevance).select("query_id", "doc_id")
-    positive_key = positives.join(_keyed(corpus(), positives, "doc_id"), on="doc_id")
-    positive_key = positive_key.select("query_id", "key").unique()
+    positive_key = positives.join(documents, on="doc_id").select("query_id", "key").unique()
     near = pl.concat(
         [links.select(key="left", other="right"), links.select(key="right", other="left")], how="vertical"
     )
@@ -48,11 +43,9 @@ def exclusions(
         (near_to(positive_key), "near_duplicate"),
         (pl.concat([query_key, near_to(query_key)]), "query_text"),
     ]
-    wanted = pl.concat([keys.select("key") for keys, _ in found])
-    doc_key = _keyed(corpus(), wanted, "key")
     partly = qrels.filter(pl.col("relevance").is_between(1, min_relevance - 1))
     pairs = [
-        *((keys.join(doc_key, on="key"), reason) for keys, reason in found),
+        *((keys.join(documents, on="key"), reason) for keys, reason in found),
         (partly, "partly_relevant"),
     ]
     if groups is not None:
@@ -67,11 +60,3 @@ def exclusions(
         .unique(["query_id", "doc_id"], keep="first", maintain_order=True)
         .sort("query_id", "doc_id")
     )
-
-
-def _keyed(parts: Iterable[pl.DataFrame], wanted: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Give the match keys of those documents whose id, or whose key, is wanted: doc_id, key."""
-    keyed = (part.select("doc_id", match_key(pl.col("text")).alias("key")) for part in parts)
-    names = wanted.select(column).unique()
-    empty = pl.DataFrame(schema={"doc_id": pl.String, "key": pl.String})
-    return pl.concat([empty, *(part.join(names, on=column, how="semi") for part in keyed)])

@@ -43,11 +43,9 @@ def search(work: Work, stage: Stage) -> None:
     groups = run.read(f"{MARKERS}/groups.parquet") if recipe.excludes_group else None
     links = run.read(f"{MARKERS}/links.parquet")
     least = recipe.source.min_relevance
-    corpus = run.parts("corpus.parquet")
-    excluded = exclusions(
-        given.queries, lambda: corpus.of("doc_id", "text"), given.qrels, links, groups, least
-    )
-    given = given._replace(qrels=decided(given.qrels, recipe))
+    keys = run.read(f"{MARKERS}/keys.parquet")
+    excluded = exclusions(keys, given.documents, given.qrels, links, groups, least)
+    given = given._replace(documents=given.documents.drop("key"), qrels=decided(given.qrels, recipe))
     _enough_documents(recipe, given.documents)
     placed = search_device(work.device)  # a device that is not there is found now, not after encoding
     texts = document_texts(work)

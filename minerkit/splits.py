@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from minerkit.errors import SourceError
@@ -23,12 +22,11 @@ NAMES = ("query_id", "doc_id")
 class Linked(NamedTuple):
     """How texts belong together.
 
-    keys: int64, a number for each text; those with equal match keys share it. pairs: int64 of shape (m, 2),
-    the numbers of near-duplicates, each pair once. links: their match keys (left, right).
+    keys: uint32, a number for each text, in the order of first appearance; texts with equal match keys share
+    it. links: the keys (left, right) of near-duplicates, each pair once.
     """
 
-    keys: npt.NDArray[np.int64]
-    pairs: npt.NDArray[np.int64]
+    keys: pl.Series
     links: pl.DataFrame
 
 
@@ -44,7 +42,7 @@ def linked_texts(
         folder: Where more go for the time being.
 
     Returns:
-        The match key of each text by number, in the order of first appearance, and the near-duplicates.
+        What belongs together.
     """
     hashed = [
         pl.select(key.hash(1).alias("a"), key.hash(2).alias("b"))
@@ -53,11 +51,11 @@ def linked_texts(
     rows = pl.concat([pl.DataFrame(schema={"a": pl.UInt64, "b": pl.UInt64}), *hashed])
     first = rows.to_struct("key").is_first_distinct()
     named = rows.filter(first).with_row_index("number")
-    keys = rows.join(named, on=["a", "b"], maintain_order="left")["number"].to_numpy().astype(np.int64)
+    keys = rows.join(named, on=["a", "b"], maintain_order="left")["number"].alias("key")
     del rows, hashed, named
-    none = np.empty((0, 2), np.int64)
+    sides = {"left": pl.UInt32, "right": pl.UInt32}
     if threshold is None:
-        return Linked(keys, none, pl.DataFrame(schema={"left": pl.String, "right": pl.String}))
+        return Linked(keys, pl.DataFrame(schema=sides))
 
     def distinct() -> Iterator[pl.Series]:
         start = 0
@@ -65,10 +63,8 @@ def linked_texts(
             yield _match_keys(column).filter(first[start : start + len(column)])
             start += len(column)
 
-    held = texts(distinct(), memory, folder)
-    pairs = near_duplicates(held, threshold)
-    sides = zip(("left", "right"), pairs.T, strict=True)
-    return Linked(keys, pairs, pl.DataFrame({name: held.gather(places) for name, places in sides}))
+    pairs = near_duplicates(texts(distinct(), memory, folder), threshold)
+    return Linked(keys, pl.DataFrame(pairs, schema=list(sides)).cast(pl.UInt32))
 
 
 def _match_keys(column: pl.Series) -> pl.Series:
@@ -99,7 +95,7 @@ def assign(
         split: The recipe's `split` section.
 
     Returns:
-        queries and corpus with a column split (train / dev) in place of the key.
+        queries and corpus with a column split (train / dev).
 
     Raises:
         SourceError: So many queries are wanted for dev that none, or no component, is left; or groups are to
@@ -128,9 +124,9 @@ def assign(
     apart = np.flatnonzero(sizes == 0)
     dealt = apart[draw.random(len(apart)) < sizes[held].sum() / len(queries)]
     sides = ((queries, np.isin(query_part, held)), (corpus, np.isin(doc_part, [*held, *dealt])))
-    split_of = pl.when("key").then(pl.lit("dev")).otherwise(pl.lit("train")).alias("split")
+    label = pl.Series(["train", "dev"])
     of_queries, of_corpus = (
-        frame.with_columns(key=pl.Series(apart)).with_columns(split_of).drop("key") for frame, apart in sides
+        frame.with_columns(label.gather(apart.astype(np.uint8)).alias("split")) for frame, apart in sides
     )
     return of_queries, of_corpus
 

@@ -75,13 +75,13 @@ def ingest(work: Work, stage: Stage) -> None:
         linked = linked_texts(texts, recipe.clean.near_duplicate, work.memory // TEXTS, entries.parent)
         advance(count)
     positives = whole.qrels.filter(pl.col("relevance") >= least)
-    keys = pl.Series("key", linked.keys)
+    keyed = whole.queries.with_columns(linked.keys[: len(whole.queries)])
     groups = pl.concat([whole.query_groups, whole.doc_groups]).unique(maintain_order=True)
     queries, documents = assign(
-        whole.queries.with_columns(keys[: len(whole.queries)]),
-        whole.corpus.with_columns(keys[len(whole.queries) :]),
+        keyed,
+        whole.corpus.with_columns(linked.keys[len(whole.queries) :]),
         positives,
-        pl.DataFrame(linked.pairs, schema=["left", "right"]),
+        linked.links,
         groups,
         recipe.split,
     )
@@ -92,7 +92,8 @@ def ingest(work: Work, stage: Stage) -> None:
         )
     stage.write("queries.parquet", queries)
     stage.write("qrels.parquet", whole.qrels)
-    stage.write(f"{MARKERS}/documents.parquet", documents.select("doc_id", "split"))
+    stage.write(f"{MARKERS}/keys.parquet", keyed.select("query_id", "key"))
+    stage.write(f"{MARKERS}/documents.parquet", documents.select("doc_id", "split", "key"))
     stage.write(f"{MARKERS}/links.parquet", linked.links)
     stage.write(f"{MARKERS}/groups.parquet", groups)
     stage.write(f"{MARKERS}/ingest.rejected.parquet", rejected)

@@ -40,7 +40,7 @@ def linked(*columns: pl.Series, threshold: float | None = 0.9, memory: int = 1 <
 
 def keyed(found: Linked, *frames: pl.DataFrame) -> Sequence[pl.DataFrame]:
     """Give frames, one after the other, the keys of their texts."""
-    keys, made = pl.Series("key", found.keys), []
+    keys, made = found.keys, []
     for frame in frames:
         made.append(frame.with_columns(keys[: len(frame)]))
         keys = keys[len(frame) :]

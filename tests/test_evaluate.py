@@ -140,7 +140,7 @@ def test_the_retrieved_documents_are_the_best_of_all_and_never_the_query_itself(
     assert set(dev.retrieved) == set(dev.queries)
     texts = set(dev.corpus.values())
     assert sum(text in texts for text in dev.queries.values()) == len(dev.queries)
-    sides = dict(run.read(".stages/documents.parquet").iter_rows())
+    sides = dict(run.read(".stages/documents.parquet").select("doc_id", "split").iter_rows())
     assert {sides[doc] for docs in dev.retrieved.values() for doc in docs} == {"train", "dev"}
     for query, docs in dev.retrieved.items():
         assert dev.queries[query] not in {dev.corpus[doc] for doc in docs}

@@ -42,8 +42,8 @@ def split(
 
 def assigned(queries, corpus, qrels, groups, chosen) -> tuple[pl.DataFrame, pl.DataFrame]:
     found = linked(queries["text"], corpus["text"])
-    pairs = pl.DataFrame(found.pairs, schema=NO_LINKS.schema)
-    return assign(*keyed(found, queries, corpus), qrels, pairs, groups, chosen)
+    made = assign(*keyed(found, queries, corpus), qrels, found.links, groups, chosen)
+    return made[0].drop("key"), made[1].drop("key")
 
 
 def held(queries: pl.DataFrame) -> list[str]:
@@ -143,24 +143,34 @@ def test_a_corpus_that_cannot_be_split_is_refused():
         split(collection(rows), 1)
 
 
-def test_linked_texts_are_match_keys_of_queries_and_documents():
+def test_linked_texts_are_queries_and_documents():
     queries, corpus, _ = collection([(LONG, "soup"), ("ice", LONG.replace("week", "weak") + "?")])
-    links = linked(queries["text"], corpus["text"]).links
-    assert links.rows() == [(LONG, LONG.replace("week", "weak"))]
+    found = linked(queries["text"], corpus["text"])
+    assert found.keys.to_list() == [0, 1, 2, 3]
+    assert found.links.rows() == [(0, 3)]
+
+
+def test_it_does_not_matter_where_texts_are_and_how_many_come_at_a_time(tmp_path):
+    column = pl.Series([text + end for text in TEXTS for end in ("", "?", " more")])
+    whole = linked(column)
+    parts = linked(*(column[at : at + 5] for at in range(0, len(column), 5)), memory=0, folder=tmp_path)
+    assert len(whole.links) > 1
+    assert parts.keys.equals(whole.keys)
+    assert parts.links.equals(whole.links)
 
 
 def test_equal_match_keys_need_no_link():
     queries, corpus, _ = collection([("Ice", "soup"), ("tea", "ice?")])
     found = linked(queries["text"], corpus["text"])
     assert found.links.is_empty()
-    assert found.keys.tolist() == [0, 1, 2, 0]
+    assert found.keys.to_list() == [0, 1, 2, 0]
 
 
 def test_without_a_threshold_nothing_is_linked():
     queries, corpus, _ = collection([(LONG, LONG.replace("week", "weak"))])
     links = linked(queries["text"], corpus["text"], threshold=None).links
     assert links.is_empty()
-    assert links.schema == {"left": pl.String, "right": pl.String}
+    assert links.schema == {"left": pl.UInt32, "right": pl.UInt32}
 
 
 def grouped(rows: list[tuple], dev: int, seed: int = 12) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
