@@ -137,6 +137,7 @@ def test_documents_that_are_the_query_are_found_by_nobody(captions_run, minilm):
         assert row["metrics"]["accuracy@1"] > 0.5  # the query itself would stand first
 
 
+@pytest.mark.slow
 def test_further_evaluators_of_the_recipe_are_in_every_models_row(captions_run, reranker, minilm):
     recipe, run = captions_run
     found = compare(recipe, run, [reranker, minilm], device="cpu")
