@@ -47,8 +47,8 @@ class Decisions:
 class Tables(NamedTuple):
     """What some entries add to the corpus by id.
 
-    queries (query_id, text, group) and corpus (doc_id, text, group) with what is new; qrels; pairs; and
-    every group that a text is in, group by group of queries and of documents (id, group), repeats too.
+    queries (query_id, text, group) and corpus (doc_id, text, group) with what is new; qrels; pairs; the
+    groups of queries and of documents (id, group), in which other entries' may repeat; and rejected rows.
     """
 
     queries: pl.DataFrame

@@ -55,7 +55,7 @@ def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
         MinerkitError: Something the user can mend; what was in the run before is kept.
     """
     with locked(out) as run:
-        _do("ingest", Work(recipe, run, "cpu", 0, reporter or Reporter(quiet=True)))
+        _do("ingest", Work(recipe, run, "cpu", budget(None), reporter or Reporter(quiet=True)))
     return run
 
 

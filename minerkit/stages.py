@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from minerkit.artefacts import MARKERS, Run
-from minerkit.clean import LEDGER, Tables, decide, tables, tidy
+from minerkit.clean import LEDGER, Decisions, Tables, decide, tables, tidy
 from minerkit.distributions import verdicts
 from minerkit.errors import SourceError
 from minerkit.filters import filter_false_negatives, round_trip, window
@@ -20,17 +20,7 @@ from minerkit.splits import assign, linked_texts
 from minerkit.staging import Stage
 from minerkit.summary import run_stats
 from minerkit.threads import ahead
-from minerkit.work import (
-    SPLITS,
-    TEXTS,
-    Shard,
-    Work,
-    decided,
-    document_texts,
-    inputs,
-    positives,
-    shards,
-)  # fmt: skip
+from minerkit.work import SPLITS, TEXTS, Shard, Work, decided, document_texts, inputs, positives, shards
 
 __all__ = ["finish", "ingest", "select", "write_examples"]
 
@@ -42,21 +32,11 @@ def ingest(work: Work, stage: Stage) -> None:
     recipe, least = work.recipe, work.recipe.source.min_relevance
     entries = stage.scratch("entries.parquet")
     ledger, unreadable = _raw(work, stage, entries)
+    stage.facts["entries"] = len(ledger)
     decisions = decide(ledger, least)
-    stage.facts |= {"entries": len(ledger)}
-    del ledger  # what is not needed any more is let go: there may be millions of texts
-    made: list[Tables] = []
-    first = 0
-    with stage.table("corpus.parquet") as add_corpus, stage.table("pairs.parquet") as add_pairs:
-        for part in Parts(entries).of():
-            found = tables(part, decisions, first, least)
-            first += len(part)
-            add_corpus(found.corpus)
-            add_pairs(found.pairs)
-            made.append(found._replace(corpus=found.corpus.select("doc_id"), pairs=found.pairs.clear()))
+    del ledger  # what is not needed any more is let go: there may be millions of entries
+    whole = _tables(stage, entries, decisions, least)
     del decisions
-    whole = Tables(*(pl.concat(parts) for parts in zip(*made, strict=True)))
-    del made
     rejected = pl.concat([unreadable, whole.rejected])
     if whole.queries.is_empty():
         counts = rejected["reason"].value_counts(sort=True).head(5).rows()
@@ -98,6 +78,20 @@ def ingest(work: Work, stage: Stage) -> None:
     stage.write(f"{MARKERS}/groups.parquet", groups)
     stage.write(f"{MARKERS}/ingest.rejected.parquet", rejected)
     stage.facts["inputs"] = fingerprint(recipe.source)
+
+
+def _tables(stage: Stage, entries: Path, decisions: Decisions, least: int) -> Tables:
+    """Write corpus and pairs, part by part; give the tables without the texts of documents."""
+    made: list[Tables] = []
+    first = 0
+    with stage.table("corpus.parquet") as add_corpus, stage.table("pairs.parquet") as add_pairs:
+        for part in Parts(entries).of():
+            found = tables(part, decisions, first, least)
+            first += len(part)
+            add_corpus(found.corpus)
+            add_pairs(found.pairs)
+            made.append(found._replace(corpus=found.corpus.select("doc_id"), pairs=found.pairs.clear()))
+    return Tables(*(pl.concat(parts) for parts in zip(*made, strict=True)))
 
 
 def _raw(work: Work, stage: Stage, entries: Path) -> tuple[pl.DataFrame, pl.DataFrame]:

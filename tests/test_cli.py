@@ -214,6 +214,7 @@ def test_usage_errors_exit_with_two(tmp_path):
     fails("stats", "x", "--rows", "some", code=2)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_run_intact(mined, tmp_path):
     import shutil
 
@@ -261,6 +262,7 @@ def test_a_device_that_is_not_there_is_one_clear_line(tmp_path):
     assert "no such device" in error
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_without_a_traceback_and_keeps_finished_stages(tmp_path):
     import signal
     import time
@@ -301,8 +303,16 @@ def test_an_interrupt_ends_without_a_traceback_and_keeps_finished_stages(tmp_pat
             "train.loss=lambda",
             "train.loss: lambda wants labeled-list; the recipe makes labeled-pair; set format",
         ),
-        ("train.args.lerning_rate=1", "no such argument; did you mean 'learning_rate'?"),
-        ("train.base=nobody/nothing", "train.base: nobody/nothing: the model cannot be loaded"),
+        pytest.param(
+            "train.args.lerning_rate=1",
+            "no such argument; did you mean 'learning_rate'?",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "train.base=nobody/nothing",
+            "train.base: nobody/nothing: the model cannot be loaded",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_is_wrong_with_a_training_is_found_before_anything_is_mined(setting, line, tmp_path):

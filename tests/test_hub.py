@@ -247,6 +247,7 @@ def test_a_run_in_use_is_not_pushed(hub, run, tmp_path):
         assert "another minerkit is at work" in fails(hub, tmp_path, "push", str(run), "--repo", "user/used")
 
 
+@pytest.mark.slow
 def test_rows_that_changed_replace_the_old_files_and_other_files_stay(hub, client, run, undisturbed):
     client("from minerkit.hub import shards; shards.SHARD_BYTES = 100_000")
     try:
@@ -329,6 +330,7 @@ def test_a_branch_is_made_and_main_stays(hub, client, sample_run, undisturbed):
     assert hub.files("user/branch") == {}
 
 
+@pytest.mark.slow
 def test_private_repositories_need_the_token_and_public_ones_are_refused(hub, client, sample_run):
     push(client, sample_run, "user/secret", "private=True")
     load = "import datasets; result = len(datasets.load_dataset('user/secret', split='dev', token=%r))"
