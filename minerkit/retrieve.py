@@ -82,6 +82,7 @@ def retrieve(
         for size in np.unique(asked.sizes[rows]):
             hits = search(rows[asked.sizes[rows] == size], asked.below, int(size))
             found = _with(found, _unranked(hits, asked.sizes))
+    collection.queries.release()
     return schema.fit(
         "candidates",
         found.with_columns(

@@ -1,5 +1,6 @@
 """Rows of embeddings that may lie on disk, larger than memory."""
 
+import mmap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,10 @@ class Vectors:
         """
         return np.argsort(self.rows[positions]) if self._table.large else None
 
+    def release(self) -> None:
+        """Let the system take the memory of a mapped table back: what is in it is not read again soon."""
+        self._table.release()
+
 
 class _Mapped:
     """A table in memory, or mapped, so that what was read of it stays in memory."""
@@ -125,10 +130,15 @@ class _Mapped:
 
     def __init__(self, table: npt.NDArray[np.floating]) -> None:
         self.dim, self.dtype, self._table = int(table.shape[1]), table.dtype, np.asarray(table)
+        self._map = getattr(table, "_mmap", None)
 
     def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
         # Where rows are checked, numpy does not use `out`.
         return np.take(self._table, rows, axis=0, out=out, mode="raise" if out is None else "clip")
+
+    def release(self) -> None:
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 class _Filed:
@@ -149,6 +159,9 @@ class _Filed:
         if not _read_rows(self._stream.fileno(), self._start, rows.astype(np.int64), width, into, space):
             raise CacheError(f"{self._stream.name}: cannot be read; run the same command again to mend it")
         return found
+
+    def release(self) -> None:
+        """Do nothing: nothing is held."""
 
 
 @compiled

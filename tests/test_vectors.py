@@ -55,6 +55,9 @@ def test_nothing_of_a_large_table_on_disk_stays_in_memory(tmp_path, mapped, most
         assert (read(part) == array[part]).all()
     assert (resident(tmp_path / "rows") > 0) == (most > 0)
     assert resident(tmp_path / "rows") <= most
+    vectors.release()
+    assert resident(tmp_path / "rows") == 0
+    assert (read(np.arange(64)) == array[:64]).all()
 
 
 @settings(max_examples=40)
