@@ -85,7 +85,7 @@ def _overlap(
 ) -> dict[str, int]:
     """Count the texts (normalised) that stand in the rows of both splits."""
     text = normalised(pl.col("text")).hash()
-    ids, keys = (corpus.select(column).collect(engine="streaming").to_series() for column in ("doc_id", text))
+    ids, keys = frames["corpus"]["doc_id"], corpus.select(text).collect(engine="streaming").to_series()
     used = pl.concat([frames[name].select("query_id", "doc_id") for name in ("positives", "negatives")])
     used = used.join(split_of, on="query_id").select("split", "doc_id").unique()
     documents = used.select("split", text=keys.gather(ids.search_sorted(used["doc_id"])))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.cache import cache_folder
+from minerkit.errors import CacheError
 from minerkit.search.codes import Codes, Format, encode
 from minerkit.threads import torch_map
 from minerkit.vectors import Vectors
@@ -138,7 +139,11 @@ class CodedDocuments:
             else:
                 part = space[: bounds[-1] - bounds[0]]
                 start = int(bounds[0]) * dim * kind.itemsize
-                os.preadv(self._file.fileno(), [part.view(torch.uint8).numpy().data], start)
+                raw = part.view(torch.uint8).numpy()
+                if os.preadv(self._file.fileno(), [raw.data], start) != raw.nbytes:
+                    raise CacheError(
+                        f"{cache_folder()}: codes cannot be read back; run the same command again"
+                    )
                 matrix = part.to(self.format.device)
             yield Chunk(int(tiles[0]), bounds, matrix, self._scales[tiles])
 
