@@ -32,6 +32,11 @@ class Collection:
         found = pairs.with_columns(pl.Series(name, at) for name, at in places.items())
         return found.filter(there).sort("query_id", "doc_id")
 
+    def named(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Give rows (query_id, doc_id, ...) by id that are by position."""
+        ends = {"query_id": self.query_ids, "doc_id": self.doc_ids}
+        return pairs.with_columns(ids.gather(pairs[name]).alias(name) for name, ids in ends.items())
+
     def only(self, rows: npt.NDArray[np.int64]) -> "Collection":
         """Keep the queries at some positions."""
         return replace(self, query_ids=self.query_ids.gather(rows), queries=self.queries.subset(rows))

@@ -104,17 +104,16 @@ def filter_false_negatives(
     if "source" in candidates.columns:
         told = (pl.col("source") == "judged").fill_null(False)
         reason = pl.when(told).then(pl.col("reason")).otherwise(reason)
-    return (
-        candidates.filter(pl.col("relevance") == 0)
-        .join(reference, on="query_id", maintain_order="left")
-        .join(
-            excluded.select("query_id", "doc_id", "reason"),
-            on=["query_id", "doc_id"],
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(reason.alias("reason"))
-    )
+    rows = candidates.filter(pl.col("relevance") == 0)
+    rows = rows.join(reference, on="query_id", how="left", maintain_order="left")
+    pairs = ["query_id", "doc_id"]
+    # Few queries have excluded documents, and rows need not be joined by two columns for the others.
+    if rows["query_id"].is_in(excluded["query_id"].implode()).any():
+        shut = excluded.select(*pairs, "reason")
+        rows = rows.join(shut, on=pairs, how="left", maintain_order="left")
+    else:
+        rows = rows.with_columns(pl.lit(None, pl.String).alias("reason"))
+    return rows.with_columns(reason.alias("reason"))
 
 
 def round_trip(candidates: pl.DataFrame, depth: int | None) -> pl.DataFrame:
@@ -129,5 +128,7 @@ def round_trip(candidates: pl.DataFrame, depth: int | None) -> pl.DataFrame:
         positives not counted, each once (Alberti et al. 2019, section 2; Dai et al. 2022, Promptagator,
         section 3.2).
     """
+    if depth is None:
+        return candidates.clear().select("query_id")
     best = candidates.filter(pl.col("relevance") > 0).group_by("query_id").agg(pl.col("rank").min())
-    return best.filter((pl.col("rank") > (depth or np.inf)).fill_null(depth is not None)).select("query_id")
+    return best.filter((pl.col("rank") > depth).fill_null(True)).select("query_id")

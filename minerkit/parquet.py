@@ -1,11 +1,12 @@
 """Parquet row group by row group, so that no table need fit in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Protocol
 
+import numpy as np
 import polars as pl
 
 from minerkit import schema
@@ -14,30 +15,36 @@ from minerkit.files import replacing
 
 __all__ = ["Append", "Parts", "readable", "write", "writing"]
 
-Compression = Literal["lz4", "zstd"]
-
 
 class Append(Protocol):
     """Adds rows to a file as a row group of their own."""
 
-    def __call__(self, frame: pl.DataFrame) -> None:
-        """Write some rows; an empty frame adds nothing."""
+    def __call__(self, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> None:
+        """Write some rows; an empty frame adds nothing.
+
+        Args:
+            frame: The rows.
+            ids: Of each column that holds positions, what they are positions in: that is written.
+        """
         ...
 
 
-def write(frame: pl.DataFrame, stream: IO[bytes], compression: Compression = "zstd") -> None:
+def write(frame: pl.DataFrame, stream: IO[bytes], soon: bool = False) -> None:
     """Write a whole frame.
 
     Args:
         frame: The rows.
         stream: Where they go.
-        compression: zstd, or lz4 for what is soon read again.
+        soon: Write an Arrow file, larger but quickly written, for what is read again soon; not Parquet.
 
     Raises:
         OSError: The disk is full, or cannot be written.
     """
     try:
-        frame.write_parquet(stream, compression=compression, row_group_size=100_000)
+        if soon:
+            frame.write_ipc(stream)
+        else:
+            frame.write_parquet(stream, row_group_size=100_000)
     except pl.exceptions.ComputeError as error:  # how polars reports a full disk, at times
         raise OSError(str(error)) from error
 
@@ -57,14 +64,22 @@ def writing(path: Path) -> Iterator[Append]:
     writer: Any = None
     with replacing(path) as stream:
 
-        def append(frame: pl.DataFrame) -> None:
+        def append(frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> None:
             nonlocal writer
+            ids = ids or {}
             if path.stem in schema.ARTEFACTS:
-                frame = schema.fit(path.stem, frame)
+                frame = schema.fit(path.stem, frame, ids)
             rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+            for name, named in ids.items():
+                rows = rows.set_column(rows.column_names.index(name), name, _dictionary(frame[name], named))
             if writer is None:
-                strings = [name for name, kind in frame.schema.items() if kind == pl.String]
-                writer = pq.ParquetWriter(stream, rows.schema, compression="zstd", use_dictionary=strings)
+                strings = [name for name, kind in frame.schema.items() if kind == pl.String or name in ids]
+                # Rows are looked up by query; bounds of long texts would take time and be of no use.
+                bounds = [name for name in ("query_id",) if name in strings]
+                writer = pq.ParquetWriter(
+                    stream, rows.schema, compression="zstd", use_dictionary=strings, write_statistics=bounds,
+                    store_schema=False,  # else ids would be read as categories
+                )  # fmt: skip
             if len(frame):
                 writer.write_table(rows, row_group_size=len(frame))
 
@@ -77,6 +92,17 @@ def writing(path: Path) -> Iterator[Append]:
             raise
         if writer is not None:
             writer.close()
+
+
+def _dictionary(positions: pl.Series, ids: pl.Series) -> Any:
+    """Give the ids at some positions, each id once: so they are stored, and need not be looked for."""
+    import pyarrow as pa
+
+    at, used = positions.to_numpy(), np.zeros(len(ids), bool)
+    used[at] = True
+    codes = np.cumsum(used, dtype=np.int32) - 1
+    values = ids.filter(pl.Series(used)).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pa.DictionaryArray.from_arrays(pa.array(codes[at]), values)
 
 
 @dataclass(frozen=True)
@@ -103,6 +129,25 @@ class Parts:
                 yield empty.select(columns or empty.columns)
             for number in range(file.num_row_groups):
                 yield pl.DataFrame(pl.from_arrow(file.read_row_group(number, columns or None)))
+
+    def one(self, number: int) -> pl.DataFrame:
+        """Read a row group.
+
+        Args:
+            number: Which, from 0.
+
+        Returns:
+            Its rows.
+
+        Raises:
+            RunError: The file is missing or damaged, or has fewer row groups.
+        """
+        with self._opened() as file:
+            sizes = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
+            if number >= len(sizes):
+                raise ValueError(f"it has {len(sizes)} row groups")
+            rows = pl.scan_parquet(self.path, glob=False).slice(sum(sizes[:number]), sizes[number])
+            return rows.collect()
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:

@@ -22,7 +22,7 @@ def resumed(
 ) -> Iterator[Frames]:
     """Give the pieces of some work in order: those that are stored as they are, the others made and stored.
 
-    A piece is a Parquet file a table, then a marker with their hashes: without a marker, or with a file that
+    A piece is an Arrow file a table, then a marker with their hashes: without a marker, or with a file that
     is not as the marker says, there is no piece.
 
     Args:
@@ -56,20 +56,20 @@ def resumed(
 def _stored(folder: Path, number: int) -> Frames | None:
     try:
         hashes = json.loads((folder / f"{number:06d}.json").read_text())
-        files = {name: folder / f"{number:06d}.{name}.parquet" for name in hashes}
+        files = {name: folder / f"{number:06d}.{name}.arrow" for name in hashes}
         if any(sha256(files[name]) != digest for name, digest in hashes.items()):
             return None
     except (OSError, ValueError):
         return None
-    return {name: pl.read_parquet(file, glob=False) for name, file in files.items()}
+    return {name: pl.read_ipc(file) for name, file in files.items()}
 
 
 def _store(folder: Path, number: int, frames: Frames) -> None:
     hashes = {}
     for name, frame in frames.items():
-        file = folder / f"{number:06d}.{name}.parquet"
+        file = folder / f"{number:06d}.{name}.arrow"
         with replacing(file) as stream:
-            write(frame, stream, "lz4")
+            write(frame, stream, soon=True)
         hashes[name] = sha256(file)
     with replacing(folder / f"{number:06d}.json") as stream:
         stream.write(json.dumps(hashes).encode())

@@ -19,6 +19,7 @@ __all__ = ["hit_rates", "rankings", "retrieve"]
 IntArray = npt.NDArray[np.int64]
 #: Documents a query whose retrieval is measured gets.
 DEPTH = 100
+PAIR = ("query_id", "doc_id")
 
 
 def retrieve(
@@ -45,7 +46,8 @@ def retrieve(
         places: What `minerkit.filters.window` gives, where this is a part of a larger collection.
 
     Returns:
-        The candidates artefact, by query, best first. Rank counts the query's places with its positives taken
+        The candidates artefact with pairs by position (`Collection.named` names them), by query, best first.
+        Rank counts the query's places with its positives taken
         out, from 1; it is null for documents found by a search below the ceiling, and for positives below all
         ranked ones.
     """
@@ -58,10 +60,9 @@ def retrieve(
 
     def short(*fillable: str) -> IntArray:
         """Find the queries with fewer usable candidates than wanted."""
-        usable = filter_false_negatives(found, shut, rules, places).filter(
-            pl.col("reason").is_null() | pl.col("reason").is_in(fillable)
-        )
-        have = np.bincount(usable["query_id"].to_numpy(), minlength=len(wanted))
+        judged = filter_false_negatives(found, shut, rules, places)
+        usable = judged.select(pl.col("reason").is_null() | pl.col("reason").is_in(fillable)).to_series()
+        have = np.bincount(judged["query_id"].to_numpy()[usable.to_numpy()], minlength=len(wanted))
         return np.flatnonzero(have < wanted)
 
     ranked, *below = first.search(*asked.requests)
@@ -83,14 +84,7 @@ def retrieve(
             hits = search(rows[asked.sizes[rows] == size], asked.below, int(size))
             found = _with(found, _unranked(hits, asked.sizes))
     collection.queries.release()
-    return schema.fit(
-        "candidates",
-        found.with_columns(
-            collection.query_ids.gather(found["query_id"]).alias("query_id"),
-            collection.doc_ids.gather(found["doc_id"]).alias("doc_id"),
-            pl.col("source").fill_null("dense"),
-        ),
-    )
+    return schema.fit("candidates", found.with_columns(pl.col("source").fill_null("dense")), PAIR)
 
 
 def rankings(
@@ -137,7 +131,7 @@ def hit_rates(
         accuracy@1, @10 and @depth (a positive is among the first so many) and mrr@10, each in 0..1.
     """
     relevant = qrels.filter(pl.col("relevance") > 0)
-    best = ranked.join(relevant, on=["query_id", "doc_id"], how="semi")
+    best = ranked.join(relevant, on=PAIR, how="semi")
     # Sorted, so that the sum of fractions is the same to the last digit every time.
     first = np.sort(best.group_by("query_id").agg(pl.col("rank").min())["rank"].to_numpy())
     rates = {f"accuracy@{k}": float((first <= k).sum() / queries) for k in (1, 10, depth)}
@@ -195,22 +189,21 @@ def _ranked(positives: pl.DataFrame, hits: Hits) -> pl.DataFrame:
 
 def _with_judged(found: pl.DataFrame, collection: Collection, judged: pl.DataFrame) -> pl.DataFrame:
     """Add the documents judged irrelevant, wherever they rank, and mark them so."""
-    pairs = ["query_id", "doc_id"]
     if judged.is_empty():
         return found
     scores = pair_scores(
         collection.queries.subset(judged["query_id"].to_numpy()),
         collection.index.documents.subset(judged["doc_id"].to_numpy()),
     )
-    rows = judged.select(*pairs, "relevance").with_columns(pl.Series("score", scores, dtype=pl.Float32))
-    rows = rows.join(found.select(*pairs, "rank"), on=pairs, how="left", maintain_order="left")
+    rows = judged.select(*PAIR, "relevance").with_columns(pl.Series("score", scores, dtype=pl.Float32))
+    rows = rows.join(found.select(*PAIR, "rank"), on=PAIR, how="left", maintain_order="left")
     rows = rows.with_columns(pl.lit("judged").alias("source"))
-    return _ordered(pl.concat([found.join(rows, on=pairs, how="anti"), rows.select(found.columns)]))
+    return _ordered(pl.concat([found.join(rows, on=PAIR, how="anti"), rows.select(found.columns)]))
 
 
 def _with(found: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     """Add what is not there yet; only queries that get something are put in order again."""
-    fresh = more.join(found, on=["query_id", "doc_id"], how="anti")
+    fresh = more.join(found, on=PAIR, how="anti")
     if fresh.is_empty():
         return found
     given = pl.col("query_id").is_in(fresh["query_id"].unique().implode())
@@ -224,4 +217,4 @@ def _usable(
     """Add what a deeper search found and the rules accept."""
     accepted = filter_false_negatives(_with(found, deeper), shut, rules, places)
     accepted = accepted.filter(pl.col("reason").is_null())
-    return _with(found, deeper.join(accepted, on=["query_id", "doc_id"], how="semi"))
+    return _with(found, deeper.join(accepted, on=PAIR, how="semi"))

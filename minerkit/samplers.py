@@ -61,7 +61,9 @@ def line_up(judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine) -> tuple
     chosen = _first(_pool(judged, most, rules)).with_columns(fill=pl.lit("mined"))
     if rules.shortfall == "backfill":
         easier = judged.filter(pl.col("reason").is_in(BACKFILLABLE))
-        easier = easier.join(most, on="query_id", maintain_order="left").with_columns(fill=pl.lit("backfill"))
+        easier = easier.join(most, on="query_id", how="left", maintain_order="left").with_columns(
+            fill=pl.lit("backfill")
+        )
         chosen = pl.concat([chosen, easier], how="diagonal").sort("query_id", maintain_order=True)
         chosen = _first(chosen)
     found = chosen.group_by("query_id").agg(pl.len().cast(pl.Int64).alias("found"))
@@ -88,7 +90,8 @@ def share_out(
     """
     kept = accounts.filter(~pl.col("dropped"))
     exact = kept.select("query_id", wanted=pl.Series(_exactly(kept["positives"].to_numpy(), rules, before)))
-    chosen = _first(chosen.drop("wanted").join(exact, on="query_id", maintain_order="left"))
+    chosen = chosen.drop("wanted").join(exact, on="query_id", how="left", maintain_order="left")
+    chosen = _first(chosen)
     chosen = chosen.sort(["query_id", "score", "doc_id"], descending=[False, True, False])
     # Queries that are kept want what the exact ratio gives them.
     accounts = accounts.join(
@@ -122,19 +125,29 @@ def _per_positive(rules: Mine) -> float:
 
 def _pool(judged: pl.DataFrame, most: pl.DataFrame, rules: Mine) -> pl.DataFrame:
     """Line up the eligible candidates negatives are drawn from, in the order of drawing."""
-    eligible = judged.filter(pl.col("reason").is_null()).join(most, on="query_id", maintain_order="left")
-    place = pl.int_range(pl.len()).over("query_id")
-    pool = eligible.with_columns(place=place).filter(pl.col("place") >= rules.range_min)
+    eligible = judged.filter(pl.col("reason").is_null())
+    eligible = eligible.join(most, on="query_id", how="left", maintain_order="left")
+    enough = pl.col("wanted") + rules.range_min
     if rules.strategy == "top":
-        return pool if rules.range_max is None else pool.filter(pl.col("place") < rules.range_max)
-    least = pl.col("wanted") + rules.range_min
-    pool = pool.filter(pl.col("place") < pl.max_horizontal(pl.lit(rules.range_max or rules.keep), least))
+        end = enough if rules.range_max is None else pl.min_horizontal(enough, pl.lit(rules.range_max))
+    else:
+        end = pl.max_horizontal(enough, pl.lit(rules.range_max or rules.keep))
+    pool = eligible.filter(_place().is_between(rules.range_min, end, "left"))
+    if rules.strategy == "top":
+        return pool
     return pool.with_columns(turn=_lots(pool, rules.seed)).sort("query_id", "turn", maintain_order=True)
 
 
 def _first(pool: pl.DataFrame) -> pl.DataFrame:
     """Take the first `wanted` rows of each query."""
-    return pool.filter(pl.int_range(pl.len()).over("query_id") < pl.col("wanted"))
+    return pool.filter(_place() < pl.col("wanted"))
+
+
+def _place() -> pl.Expr:
+    """Give the place of each row among those of its query, which stand together, from 0."""
+    row = pl.int_range(pl.len())
+    first = pl.col("query_id").ne_missing(pl.col("query_id").shift())
+    return row - pl.when(first).then(row).forward_fill()
 
 
 def _lots(pool: pl.DataFrame, seed: int) -> pl.Series:

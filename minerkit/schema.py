@@ -1,6 +1,6 @@
 """The columns of every artefact, written once and checked wherever a frame is written or read."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -65,12 +65,13 @@ def empty(name: str) -> pl.DataFrame:
     return pl.DataFrame(schema={column: dtype for column, (dtype, _) in ARTEFACTS[name].items()})
 
 
-def fit(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+def fit(name: str, frame: pl.DataFrame, positions: Collection[str] = ()) -> pl.DataFrame:
     """Bring a frame into an artefact's shape: its columns in order and cast; absent nullable ones added.
 
     Args:
         name: An artefact of `ARTEFACTS`.
         frame: A frame that has at least the artefact's required columns.
+        positions: Columns that hold positions, int32, instead of ids.
 
     Returns:
         The frame with exactly the artefact's columns and types.
@@ -78,7 +79,8 @@ def fit(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     Raises:
         RunError: A required column is missing or holds nulls.
     """
-    columns = ARTEFACTS[name]
+    columns = dict(ARTEFACTS[name])
+    columns |= {column: (I32, False) for column in positions}
     frame = frame.with_columns(
         pl.lit(None, dtype=dtype).alias(column)
         for column, (dtype, nullable) in columns.items()
@@ -88,7 +90,7 @@ def fit(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     if missing:
         raise RunError(f"{name}: column {missing[0]!r} is missing; there are {', '.join(frame.columns)}")
     shaped = frame.select(pl.col(column).cast(dtype) for column, (dtype, _) in columns.items())
-    faults = violations(name, shaped)
+    faults = _violations(columns, shaped)
     if faults:
         raise RunError(f"{name}: {faults[0]}")
     return shaped
@@ -104,7 +106,10 @@ def violations(name: str, frame: pl.DataFrame) -> list[str]:
     Returns:
         One line per fault; empty when the frame is as the contract has it.
     """
-    columns = ARTEFACTS[name]
+    return _violations(ARTEFACTS[name], frame)
+
+
+def _violations(columns: Mapping[str, tuple[type[pl.DataType], bool]], frame: pl.DataFrame) -> list[str]:
     if frame.columns != list(columns):
         return [f"columns are {', '.join(frame.columns)}; expected {', '.join(columns)}"]
     faults = []

@@ -116,7 +116,9 @@ def _search_all(
         stage.table("candidates.parquet") as append,
     ):
         for part, piece in zip(parts, stage.pieces("candidates", len(parts), searched, device), strict=True):
-            append(piece["candidates"])
+            there = sides[part.split].collection
+            ids = there.query_ids[part.start : part.stop]
+            append(piece["candidates"], {"query_id": ids, "doc_id": there.doc_ids})
             advance(part.stop - part.start)
     return plan
 

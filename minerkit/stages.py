@@ -3,9 +3,11 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
+from minerkit import schema
 from minerkit.artefacts import MARKERS, Run
 from minerkit.clean import LEDGER, Decisions, Tables, decide, tables, tidy
 from minerkit.distributions import verdicts
@@ -112,6 +114,16 @@ def _raw(work: Work, stage: Stage, entries: Path) -> tuple[pl.DataFrame, pl.Data
     return pl.concat(ledger), pl.concat(rejects)
 
 
+class _Judged(NamedTuple):
+    """A shard whose candidates are judged: what `line_up` gives, and the queries that are lost."""
+
+    split: str
+    rows: pl.DataFrame
+    chosen: pl.DataFrame
+    accounts: pl.DataFrame
+    lost: pl.DataFrame
+
+
 def select(work: Work, stage: Stage) -> None:
     """Judge the candidates and draw the negatives, shard by shard."""
     recipe, rules = work.recipe, work.recipe.mine
@@ -128,28 +140,39 @@ def select(work: Work, stage: Stage) -> None:
         for split, own in counts_of.items()
     }
 
-    def judged(shard: Shard) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    found = work.run.parts("candidates.parquet")
+
+    def judged(shard: Shard) -> _Judged:
         own = counts_of[shard.split][shard.start : shard.stop]
-        candidates = work.run.between("candidates.parquet", own["query_id"])
+        candidates = found.one(shard.number)
         lost = round_trip(candidates, rules.round_trip).select("query_id")
         if len(lost):
             own = own.join(lost, on="query_id", how="anti", maintain_order="left")
             candidates = candidates.join(own, on="query_id", how="semi", maintain_order="left")
         shut = excluded.join(own, on="query_id", how="semi")
         rows = filter_false_negatives(candidates, shut, rules, places[shard.split])
-        return rows, *line_up(rows, own, rules), lost
+        return _Judged(shard.split, rows, *line_up(rows, own, rules), lost)
+
+    def in_turn() -> Iterator[tuple[_Judged, int]]:
+        """Tell each shard how many positives were kept before it: its share of the ratio begins there."""
+        before = dict.fromkeys(SPLITS, 0)
+        for part in ahead(judged, shards(given.queries)):
+            yield part, before[part.split]
+            before[part.split] += int(part.accounts.filter(~pl.col("dropped"))["positives"].sum())
+
+    def drawn(turn: tuple[_Judged, int]) -> tuple[_Judged, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+        part, before = turn
+        negatives, account = share_out(part.chosen, part.accounts, rules, before)
+        return part, negatives, account, verdicts(part.rows, negatives, part.split)
 
     accounts, counts, missed = [], [], []
-    before, parts = dict.fromkeys(SPLITS, 0), shards(given.queries)
     with stage.table("judged.parquet") as add_judged, stage.table("negatives.parquet") as add_negatives:
-        for shard, (rows, chosen, found, lost) in zip(parts, ahead(judged, parts), strict=True):
-            negatives, account = share_out(chosen, found, rules, before[shard.split])
-            before[shard.split] += int(found.filter(~pl.col("dropped"))["positives"].sum())
-            add_judged(rows)
+        for part, negatives, account, count in ahead(drawn, in_turn()):
+            add_judged(part.rows)
             add_negatives(negatives)
             accounts.append(account)
-            counts.append(verdicts(rows, negatives, shard.split))
-            missed.append(lost)
+            counts.append(count)
+            missed.append(part.lost)
     account = pl.concat(accounts)
     lost = account.filter("dropped").join(given.queries, on="query_id", maintain_order="left")
     stage.write(f"{MARKERS}/accounts.parquet", account)
@@ -175,10 +198,9 @@ def write_examples(work: Work, stage: Stage) -> None:
     lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
     width = recipe.mine.negatives or _most_negatives(run)
 
-    ids, texts = given.documents["doc_id"], document_texts(work)
+    ids, texts, candidates = given.documents["doc_id"], document_texts(work), run.parts("candidates.parquet")
 
-    def rows(queries: pl.DataFrame) -> pl.DataFrame:
-        relevant = run.between("candidates.parquet", queries["query_id"], pl.col("relevance") > 0)
+    def rows(queries: pl.DataFrame, relevant: pl.DataFrame) -> pl.DataFrame:
         negatives = run.between("negatives.parquet", queries["query_id"])
         used = pl.concat([relevant["doc_id"], negatives["doc_id"]]).unique().sort()
         corpus = pl.DataFrame({"doc_id": used, "text": texts.gather(ids.search_sorted(used))})
@@ -186,12 +208,14 @@ def write_examples(work: Work, stage: Stage) -> None:
 
     def formatted(shard: Shard) -> pl.DataFrame:
         own = given.queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]
-        return rows(own.filter(~pl.col("query_id").is_in(lost.implode())))
+        own = own.filter(~pl.col("query_id").is_in(lost.implode()))
+        relevant = candidates.one(shard.number).filter(pl.col("relevance") > 0)
+        return rows(own, relevant.join(own, on="query_id", how="semi", maintain_order="left"))
 
     with stage.table("train.parquet") as add_train, stage.table("dev.parquet") as add_dev:
         add = {"train": add_train, "dev": add_dev}
         for split in SPLITS:  # a split without rows has columns all the same
-            add[split](rows(given.queries.clear()))
+            add[split](rows(given.queries.clear(), schema.empty("candidates")))
         parts = shards(given.queries)
         for shard, made in zip(parts, ahead(formatted, parts), strict=True):
             add[shard.split](made)

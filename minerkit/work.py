@@ -45,6 +45,7 @@ class Inputs(NamedTuple):
 class Shard:
     """Some queries of a split: positions start..stop among the queries of that split."""
 
+    number: int
     split: str
     start: int
     stop: int
@@ -89,12 +90,13 @@ def shards(queries: pl.DataFrame) -> list[Shard]:
         queries: The queries artefact.
 
     Returns:
-        The shards, train before dev, in the order of the queries.
+        The shards, train before dev, in the order of the queries; numbered from 0. Each has a row group of
+        the candidates, since every query has some.
     """
     size = min(MOST, max(LEAST, -(-len(queries) // SHARE)))
     counts = {split: int((queries["split"] == split).sum()) for split in SPLITS}
+    starts = [(split, start) for split, count in counts.items() for start in range(0, count, size)]
     return [
-        Shard(split, start, min(start + size, count))
-        for split, count in counts.items()
-        for start in range(0, count, size)
+        Shard(number, split, start, min(start + size, counts[split]))
+        for number, (split, start) in enumerate(starts)
     ]

@@ -32,7 +32,8 @@ def world(seed: int, n: int, m: int) -> tuple[Collection, pl.DataFrame, np.ndarr
 
 def retrieve(collection: Collection, judged: pl.DataFrame, shut: pl.DataFrame, *rest) -> pl.DataFrame:
     """Retrieve for pairs named by id."""
-    return module.retrieve(collection, collection.positions(judged), collection.positions(shut), *rest)
+    judged, shut = collection.positions(judged), collection.positions(shut)
+    return collection.named(module.retrieve(collection, judged, shut, *rest))
 
 
 @given(seed=st.integers(0, 3000), margin=st.sampled_from([0.0, 0.1, 0.4]), keep=st.sampled_from([1, 4, 50]))

@@ -56,11 +56,25 @@ def test_a_higher_target_takes_more_probes(index):
 
 def test_auto_takes_lists_only_where_they_save_time(index, monkeypatch):
     monkeypatch.setattr(tuning, "WORTH", 0.0)
-    clock = iter(np.cumsum([0.0, 100.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).tolist())
+    clock = iter(np.cumsum([0.0, 0.0, 0.0, 100.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).tolist())
     monkeypatch.setattr(tuning.time, "monotonic", lambda: next(clock))
     assert tuned(index, asked(10), 300, Search(recall_target=0.5)).mode == "ann"
-    clock = iter(np.cumsum([0.0, 1.0, 0.0, 100.0, 1.0, 1.0]).tolist())
+    clock = iter(np.cumsum([0.0, 0.0, 0.0, 1.0, 0.0, 100.0, 1.0, 1.0]).tolist())
     assert tuned(index, asked(10), 300, Search(recall_target=0.5)).mode == "exact"
+
+
+def test_compiling_is_not_taken_for_searching(index, monkeypatch):
+    clock, seen = [0.0], set()
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: clock[0])
+    search = Index.search
+
+    def slow_at_first(self: Index, *requests: Request):
+        clock[0] += 0.001 if seen else 1000.0
+        seen.add(len(requests[0]))
+        return search(self, *requests)
+
+    monkeypatch.setattr(Index, "search", slow_at_first)
+    assert tuned(index, asked(10), 300, Search(mode="auto")).mode == "exact"
 
 
 def test_a_plan_comes_back_from_its_tables(index):
