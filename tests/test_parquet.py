@@ -91,6 +91,33 @@ def test_a_file_is_read_a_row_group_at_a_time(tmp_path):
     assert pl.concat(parts.of()).equals(ROWS)
 
 
+def test_a_row_group_is_read_alone(tmp_path):
+    with writing(tmp_path / "rows.parquet") as append:
+        append(ROWS[:7])
+        append(ROWS[7:])
+    parts = Parts(tmp_path / "rows.parquet")
+    assert parts.one(0).equals(ROWS[:7]) and parts.one(1).equals(ROWS[7:])
+    with pytest.raises(RunError, match=r"rows.parquet is damaged \(it has 2 row groups\)"):
+        parts.one(2)
+
+
+def test_positions_are_written_as_what_stands_there(tmp_path):
+    ids = {"query_id": pl.Series(["qa", "qb", "qc"]), "doc_id": pl.Series(["d0", "d1", "d2", "d3"])}
+    at = pl.DataFrame({"query_id": [0, 0, 2], "doc_id": [3, 1, 3]}, schema=dict.fromkeys(ids, pl.Int32))
+    rest = pl.DataFrame(
+        {"source": ["dense"] * 3, "rank": [1, 2, 1], "score": [0.5] * 3, "fill": ["mined"] * 3}
+    )
+    with writing(tmp_path / "negatives.parquet") as append:
+        append(pl.concat([at, rest], how="horizontal"), ids)
+        append(pl.concat([at[2:], rest[2:]], how="horizontal"), ids)
+    written = pl.read_parquet(tmp_path / "negatives.parquet")
+    assert written.schema["doc_id"] == pl.String
+    assert written.select("query_id", "doc_id").rows() == [
+        ("qa", "d3"), ("qa", "d1"), ("qc", "d3"), ("qc", "d3"),
+    ]  # fmt: skip
+    assert pl.concat(Parts(tmp_path / "negatives.parquet").of()).equals(written)
+
+
 def test_a_file_without_rows_is_one_empty_frame(tmp_path):
     with writing(tmp_path / "rows.parquet") as append:
         append(ROWS[:0])

@@ -83,7 +83,7 @@ def remove(path):
 
 
 @pytest.mark.parametrize("harm", [truncate, empty, flip, remove])
-@pytest.mark.parametrize("file", ["000002.rows.parquet", "000002.more.parquet", "000002.json"])
+@pytest.mark.parametrize("file", ["000002.rows.arrow", "000002.more.arrow", "000002.json"])
 def test_a_harmed_piece_is_made_again_and_no_other(tmp_path, harm, file):
     run(tmp_path, Making())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

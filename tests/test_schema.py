@@ -48,6 +48,12 @@ def test_fit_orders_casts_and_drops_columns():
     assert shaped.schema == {"query_id": pl.String, "doc_id": pl.String, "relevance": pl.Int32}
 
 
+def test_fit_takes_positions_for_ids():
+    rows = pl.DataFrame({"doc_id": [4], "query_id": [7], "relevance": [1]})
+    shaped = fit("qrels", rows, ["query_id", "doc_id"])
+    assert shaped.rows() == [(7, 4, 1)] and set(shaped.dtypes) == {pl.Int32}
+
+
 def test_fit_adds_columns_that_may_be_null():
     shaped = fit("corpus", pl.DataFrame({"doc_id": ["d"], "text": ["t"]}))
     assert shaped.rows() == [("d", "t", None)]

@@ -40,7 +40,7 @@ def test_a_large_run_has_a_share_of_its_queries_in_each_shard():
 
 
 def test_a_small_run_has_a_shard_a_split():
-    assert shards(queries(10, 3)) == [Shard("train", 0, 10), Shard("dev", 0, 3)]
+    assert shards(queries(10, 3)) == [Shard(0, "train", 0, 10), Shard(1, "dev", 0, 3)]
 
 
 def test_no_queries_have_no_shards():
