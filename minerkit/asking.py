@@ -48,8 +48,7 @@ class Asked:
         places = places or window(rules, relevant)
         positives, blocked = _pairs([relevant]), _pairs([relevant, shut])
         scores = pair_scores(
-            collection.queries.subset(positives.queries),
-            collection.index.documents.subset(positives.documents),
+            collection.queries, collection.index.documents, positives.queries, positives.documents
         )
         scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int64).alias("rank"))
         reference = scored.group_by("query_id").agg(pl.col("score").min()).sort("query_id")["score"]

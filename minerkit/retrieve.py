@@ -191,10 +191,8 @@ def _with_judged(found: pl.DataFrame, collection: Collection, judged: pl.DataFra
     """Add the documents judged irrelevant, wherever they rank, and mark them so."""
     if judged.is_empty():
         return found
-    scores = pair_scores(
-        collection.queries.subset(judged["query_id"].to_numpy()),
-        collection.index.documents.subset(judged["doc_id"].to_numpy()),
-    )
+    at = (judged[name].to_numpy() for name in PAIR)
+    scores = pair_scores(collection.queries, collection.index.documents, *at)
     rows = judged.select(*PAIR, "relevance").with_columns(pl.Series("score", scores, dtype=pl.Float32))
     rows = rows.join(found.select(*PAIR, "rank"), on=PAIR, how="left", maintain_order="left")
     rows = rows.with_columns(pl.lit("judged").alias("source"))

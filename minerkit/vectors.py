@@ -62,6 +62,13 @@ class Vectors:
         """How the vectors are stored: float16 or float32."""
         return self._table.dtype
 
+    @property
+    def halves(self) -> npt.NDArray[np.uint16] | None:
+        """The bits of a float16 table, of which `rows` says the rows; None where it is not in memory."""
+        if isinstance(self._table, _Mapped) and self.dtype == np.float16:
+            return self._table.table.view(np.uint16)
+        return None
+
     def subset(self, positions: IntArray) -> "Vectors":
         """Give the vectors at some positions, without reading them.
 
@@ -129,12 +136,12 @@ class _Mapped:
     large = False
 
     def __init__(self, table: npt.NDArray[np.floating]) -> None:
-        self.dim, self.dtype, self._table = int(table.shape[1]), table.dtype, np.asarray(table)
+        self.dim, self.dtype, self.table = int(table.shape[1]), table.dtype, np.asarray(table)
         self._map = getattr(table, "_mmap", None)
 
     def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
         # Where rows are checked, numpy does not use `out`.
-        return np.take(self._table, rows, axis=0, out=out, mode="raise" if out is None else "clip")
+        return np.take(self.table, rows, axis=0, out=out, mode="raise" if out is None else "clip")
 
     def release(self) -> None:
         if self._map is not None:

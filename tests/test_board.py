@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -180,12 +182,13 @@ def test_short_floats_are_taken(dtype):
     assert held(board.settled(), 0) == {7}
 
 
-def test_kept_columns_of_some_queries_are_laid_out_in_rows():
+def test_kept_columns_of_some_queries_stand_one_after_the_other():
     kept = Kept(np.array([5, 6, 7], np.int32), np.array([0, 2, 2, 3]), np.zeros(3, np.float32))
-    assert kept.of(np.array([0, 1, 2])).tolist() == [[5, 6], [-1, -1], [7, -1]]
-    assert kept.of(np.array([1])).shape == (1, 0)
+    for rows, expected in (([0, 1, 2], [[5, 6], [], [7]]), ([0, 2], [[5, 6], [7]]), ([1], [[]]), ([], [])):
+        columns, starts = kept.of(np.array(rows, np.int64))
+        assert [columns[low:high].tolist() for low, high in itertools.pairwise(starts)] == expected
     none = Kept(np.empty(0, np.int32), np.zeros(3, np.int64), np.zeros(2, np.float32))
-    assert none.of(np.array([0, 1])).shape == (2, 0)
+    assert [part.tolist() for part in none.of(np.array([0, 1]))] == [[], [0, 0, 0]]
 
 
 class Elsewhere:

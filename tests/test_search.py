@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minerkit.errors import EncoderError
-from minerkit.search import Hits, Index, Pairs, Request, coded, scan, search_device
+from minerkit.search import Hits, Index, Pairs, Request, coded, found, scan, search_device
 from minerkit.search import index as search
 from minerkit.search.codes import Format
 from minerkit.vectors import Vectors
@@ -114,6 +114,7 @@ def test_nothing_depends_on_format_sizes_memory_or_threads(monkeypatch):
                 for constant, value in sizes[size].items():
                     patch.setattr(coded, constant, value)
                 patch.setattr(scan, "PRODUCTS", scan.PRODUCTS if size == "standard" else 100)
+                patch.setattr(found, "AT_ONCE", found.AT_ONCE if size == "standard" else 50)
                 hits = top(queries, documents, 20, pairs, ceilings, memory)
             assert same(hits, expected), (name, size, asked, memory, pool)
     finally:

@@ -117,12 +117,11 @@ class Kept:
     starts: IntArray
     floor: FloatArray
 
-    def of(self, rows: IntArray) -> npt.NDArray[np.int32]:
-        """Give the columns of some queries, int32 of shape (n, w): -1 for none, which come last."""
-        counts = np.diff(self.starts)[rows]
-        places = np.arange(int(counts.max(initial=0)))
-        at = np.minimum(self.starts[rows, None] + places, max(0, len(self.columns) - 1))
-        return np.where(places < counts[:, None], self.columns[at], -1)
+    def of(self, rows: IntArray) -> tuple[npt.NDArray[np.int32], IntArray]:
+        """Give the columns of some queries, one after the other, and where those of each begin and end."""
+        starts = np.concatenate([[0], np.cumsum(np.diff(self.starts)[rows])])
+        shift = np.repeat(self.starts[rows] - starts[:-1], np.diff(starts))
+        return self.columns[np.arange(starts[-1]) + shift], starts
 
 
 def _passed(tile: "torch.Tensor", low: FloatArray, high: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:

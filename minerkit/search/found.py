@@ -6,18 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from minerkit.search import kernels
 from minerkit.search.board import Kept
 from minerkit.search.coded import CodedDocuments
 from minerkit.search.request import Hits, Request
-from minerkit.search.scores import exact_scores, rescored
+from minerkit.search.scores import exact_scores, pair_scores
 from minerkit.threads import torch_map
 from minerkit.vectors import Vectors
 
 __all__ = ["Found"]
 
 IntArray = npt.NDArray[np.int64]
-#: Candidates laid out at once; and how many of a query's are few, however many more another's.
-AT_ONCE, ALIKE = 1 << 18, 128
+#: Candidates scored at once.
+AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -93,23 +94,17 @@ def _settle(
     Returns:
         The best documents; and bool of shape (n,): whether nothing is missing for want of room.
     """
-    hits, width = Hits.none(len(rows), min(request.k, len(documents))), min(request.k, len(documents))
-    sure = np.ones(len(rows), bool)
-    counts = np.diff(kept.starts)[rows]
-    fewest, start = np.argsort(counts, kind="stable"), 0
-    while start < len(rows):  # those with about as many candidates together: they are laid out in rows
-        part = fewest[start : start + max(1, AT_ONCE // max(1, int(counts[fewest[start]])))]
-        part = np.sort(part[counts[part] <= max(ALIKE, 2 * int(counts[part[0]]))])
-        start += len(part)
-        columns, floor = kept.of(rows[part]), kept.floor[rows[part]]
-        found = np.where(columns >= 0, order[columns], -1).astype(np.int64)
-        found.sort(axis=1)  # -1 first, then by position
-        scores = rescored(request.queries.subset(part), documents, found)
+    hits = Hits.none(len(rows), min(request.k, len(documents)))
+    ends, start = np.cumsum(np.diff(kept.starts)[rows]), 0
+    while start < len(rows):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + AT_ONCE, side="right")))
+        columns, starts = kept.of(rows[start:stop])
+        asked, positions = np.repeat(np.arange(start, stop), np.diff(starts)), order[columns]
+        scores = pair_scores(request.queries, documents, asked, positions)
         if request.ceilings is not None:
-            scores[exact_scores(scores) > request.ceilings[part, None]] = -np.inf
-        best = np.argsort(-scores, axis=1, kind="stable")[:, : request.k]
-        scores, found = np.take_along_axis(scores, best, axis=1), np.take_along_axis(found, best, axis=1)
-        full = scores[:, -1] if scores.shape[1] == width else np.full(len(scores), -np.inf)
-        hits.put(part, Hits(np.where(scores > -np.inf, found, -1), scores))
-        sure[part] = (floor == -np.inf) | (full > floor)
-    return hits, sure
+            scores[exact_scores(scores) > request.ceilings[asked]] = -np.inf
+        kernels.best(starts, positions, scores, hits.documents[start:stop], hits.scores[start:stop])
+        start = stop
+    floor = kept.floor[rows]
+    return hits, (floor == -np.inf) | (hits.scores[:, -1] > floor)

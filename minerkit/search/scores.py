@@ -1,14 +1,17 @@
 """Scores of single pairs: the same whatever else is scored with them."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from minerkit.search import kernels
 from minerkit.vectors import Vectors
 
-__all__ = ["DECIMALS", "exact_scores", "pair_scores", "rescored", "rounded"]
+__all__ = ["DECIMALS", "exact_scores", "pair_scores", "rounded"]
 
 FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.integer[Any]]
 
 #: Scores are kept to six decimals.
 DECIMALS = 6
@@ -40,46 +43,30 @@ def rounded(scores: npt.NDArray[np.float64]) -> FloatArray:
     return np.asarray(np.round(scores, DECIMALS) + 0.0, dtype=np.float32)  # + 0.0: no negative zero
 
 
-def pair_scores(queries: Vectors, documents: Vectors) -> FloatArray:
-    """Score queries against one document each.
-
-    Args:
-        queries: n vectors.
-        documents: n vectors.
-
-    Returns:
-        float32 of shape (n,): dot products in float64, rounded. Between float16 vectors of unit length these
-        are exact: all products are multiples of 2**-48, so that no sum up to 16 needs more than 53 bits.
-    """
-    exact = np.empty(len(queries))
-    for start in range(0, len(queries), CHUNK):
-        part = slice(start, start + CHUNK)
-        asked = queries.take(part.start, part.stop)
-        kernels.dots(asked, np.arange(len(asked)), documents.take(part.start, part.stop), exact[part])
-    return rounded(exact)
-
-
-def rescored(queries: Vectors, documents: Vectors, candidates: npt.NDArray[np.integer]) -> FloatArray:
-    """Score queries against their own candidates.
+def pair_scores(queries: Vectors, documents: Vectors, rows: IntArray, positions: IntArray) -> FloatArray:
+    """Score pairs of a query and a document.
 
     Args:
         queries: n vectors.
         documents: m vectors.
-        candidates: Integers of shape (n, k): positions of documents, ascending; -1 for none.
+        rows: Integers of shape (p,): the query of each pair.
+        positions: Integers of shape (p,): its document.
 
     Returns:
-        float32 of shape (n, k), as `pair_scores` gives them; -inf for none.
+        float32 of shape (p,): dot products in float64, rounded. Between float16 vectors of unit length these
+        are exact: all products are multiples of 2**-48, so that no sum up to 16 needs more than 53 bits.
     """
-    scores = np.full(candidates.shape, -np.inf)
-    rows, places = np.nonzero(candidates >= 0)
-    order = documents.as_stored(candidates[rows, places])
+    asked, exact = queries.take(0, len(queries)), np.empty(len(rows))
+    if (table := documents.halves) is not None:
+        kernels.half_dots(asked, rows, table, documents.rows[positions], exact)
+        return rounded(exact)
+    order = documents.as_stored(positions)
     if order is not None:
-        rows, places = rows[order], places[order]
-    asked, positions = queries.take(0, len(queries)), candidates[rows, places]
-    exact = np.empty(len(rows))
-    read = documents.reader(CHUNK)
+        rows, positions = rows[order], positions[order]
+    read = documents.reader(min(CHUNK, len(rows)))
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
         kernels.dots(asked, rows[part], read(positions[part]), exact[part])
-    scores[rows, places] = exact
-    return rounded(scores)
+    if order is not None:
+        exact[order] = exact.copy()
+    return rounded(exact)
