@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.search import kernels
+from minerkit.compiled import compiled
 from minerkit.search.board import Kept
 from minerkit.search.coded import CodedDocuments
 from minerkit.search.request import Hits, Request
@@ -16,7 +17,9 @@ from minerkit.vectors import Vectors
 
 __all__ = ["Found"]
 
+FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer[Any]]
 #: Candidates scored at once.
 AT_ONCE = 1 << 18
 
@@ -104,7 +107,35 @@ def _settle(
         scores = pair_scores(request.queries, documents, asked, positions)
         if request.ceilings is not None:
             scores[exact_scores(scores) > request.ceilings[asked]] = -np.inf
-        kernels.best(starts, positions, scores, hits.documents[start:stop], hits.scores[start:stop])
+        _best(starts, positions, scores, hits.documents[start:stop], hits.scores[start:stop])
         start = stop
     floor = kept.floor[rows]
     return hits, (floor == -np.inf) | (hits.scores[:, -1] > floor)
+
+
+@compiled
+def _best(
+    starts: Integers, positions: Integers, scores: FloatArray, documents: IntArray, of_documents: FloatArray
+) -> None:
+    """Take the best candidates of each query, best first; of equal scores the lower position.
+
+    Args:
+        starts: IntArray of shape (n + 1,): those of query q are from starts[q] to starts[q + 1].
+        positions: IntArray of shape (c,): documents.
+        scores: float32 of shape (c,): their scores, to six decimals; -inf for what does not count.
+        documents: int64 of shape (n, k): where the best go; what is not filled is left as it is.
+        of_documents: float32 of shape (n, k): where their scores go.
+    """
+    span = np.int64(positions.max()) + 1 if len(positions) else np.int64(1)
+    for row in range(len(starts) - 1):
+        first, count = starts[row], 0
+        keys, at = np.empty(starts[row + 1] - first, np.int64), np.empty(starts[row + 1] - first, np.int64)
+        for place in range(first, starts[row + 1]):
+            if scores[place] > -np.inf:  # scores are decimals: one whole number holds the rank
+                millionths = np.int64(np.rint(np.float64(scores[place]) * 1e6))
+                keys[count], at[count] = positions[place] - millionths * span, place
+                count += 1
+        order = np.argsort(keys[:count])
+        for place in range(min(count, documents.shape[1])):
+            found = at[order[place]]
+            documents[row, place], of_documents[row, place] = positions[found], scores[found]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from minerkit.compiled import compiled, inlined
 
-__all__ = ["State", "add", "best", "dots", "half_dots", "settle", "take", "tidy"]
+__all__ = ["State", "add", "settle", "take", "tidy"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
@@ -225,72 +225,3 @@ def _kth_peak(products: npt.NDArray[Any], k: int, most: Any) -> float:
             peaks[at] = max(peaks[at], product if product <= most else lowest)
     found = _kth(peaks, k) if len(peaks) >= k else lowest
     return float(found) if found > lowest else -np.inf
-
-
-@compiled
-def best(
-    starts: IntArray, positions: IntArray, scores: FloatArray, documents: IntArray, of_documents: FloatArray
-) -> None:
-    """Take the best candidates of each query, best first; of equal scores the lower position.
-
-    Args:
-        starts: Integers of shape (n + 1,): those of query q are from starts[q] to starts[q + 1].
-        positions: Integers of shape (c,): documents.
-        scores: float32 of shape (c,): their scores, to six decimals; -inf for what does not count.
-        documents: int64 of shape (n, k): where the best go; what is not filled is left as it is.
-        of_documents: float32 of shape (n, k): where their scores go.
-    """
-    span = np.int64(positions.max()) + 1 if len(positions) else np.int64(1)
-    for row in range(len(starts) - 1):
-        first, count = starts[row], 0
-        keys, at = np.empty(starts[row + 1] - first, np.int64), np.empty(starts[row + 1] - first, np.int64)
-        for place in range(first, starts[row + 1]):
-            if scores[place] > -np.inf:  # scores are decimals: one whole number holds the rank
-                millionths = np.int64(np.rint(np.float64(scores[place]) * 1e6))
-                keys[count], at[count] = positions[place] - millionths * span, place
-                count += 1
-        order = np.argsort(keys[:count])
-        for place in range(min(count, documents.shape[1])):
-            found = at[order[place]]
-            documents[row, place], of_documents[row, place] = positions[found], scores[found]
-
-
-@compiled
-def dots(queries: FloatArray, rows: IntArray, documents: FloatArray, out: npt.NDArray[np.float64]) -> None:
-    """Multiply pairs in float64.
-
-    Args:
-        queries: float32 of shape (n, dim).
-        rows: Integers of shape (m,): the query of each document.
-        documents: float32 of shape (m, dim).
-        out: float64 of shape (m,): where the dot products go.
-    """
-    for at in range(len(rows)):
-        query, document, total = queries[rows[at]], documents[at], 0.0
-        for place in range(len(document)):
-            total += np.float64(query[place]) * np.float64(document[place])
-        out[at] = total
-
-
-@compiled
-def half_dots(
-    queries: FloatArray, rows: IntArray, table: npt.NDArray[np.uint16], at: IntArray,
-    out: npt.NDArray[np.float64],
-) -> None:  # fmt: skip
-    """Multiply pairs in float64, the documents where they lie.
-
-    Args:
-        queries: float32 of shape (n, dim).
-        rows: Integers of shape (m,): the query of each pair.
-        table: uint16 of shape (t, dim): the bits of float16 numbers.
-        at: Integers of shape (m,): the row of each pair's document.
-        out: float64 of shape (m,): where the dot products go.
-    """
-    for pair in range(len(rows)):
-        query, document, total = queries[rows[pair]], table[at[pair]], 0.0
-        for place in range(len(document)):
-            # Sign, exponent and fraction moved to where float32 has them; its exponents count from elsewhere.
-            bits = np.int32(document[place])
-            moved = np.int32((bits & 0x7FFF) << 13 | (bits & 0x8000) << 16).view(np.float32)
-            total += np.float64(query[place]) * np.float64(moved * np.float32(2.0**112))
-        out[pair] = total

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.search import kernels
+from minerkit.compiled import compiled
 from minerkit.vectors import Vectors
 
 __all__ = ["DECIMALS", "exact_scores", "pair_scores", "rounded"]
@@ -58,7 +58,7 @@ def pair_scores(queries: Vectors, documents: Vectors, rows: IntArray, positions:
     """
     asked, exact = queries.take(0, len(queries)), np.empty(len(rows))
     if (table := documents.halves) is not None:
-        kernels.half_dots(asked, rows, table, documents.rows[positions], exact)
+        _half_dots(asked, rows, table, documents.rows[positions], exact)
         return rounded(exact)
     order = documents.as_stored(positions)
     if order is not None:
@@ -66,7 +66,48 @@ def pair_scores(queries: Vectors, documents: Vectors, rows: IntArray, positions:
     read = documents.reader(min(CHUNK, len(rows)))
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
-        kernels.dots(asked, rows[part], read(positions[part]), exact[part])
+        _dots(asked, rows[part], read(positions[part]), exact[part])
     if order is not None:
         exact[order] = exact.copy()
     return rounded(exact)
+
+
+@compiled
+def _dots(queries: FloatArray, rows: IntArray, documents: FloatArray, out: npt.NDArray[np.float64]) -> None:
+    """Multiply pairs in float64.
+
+    Args:
+        queries: float32 of shape (n, dim).
+        rows: Integers of shape (m,): the query of each document.
+        documents: float32 of shape (m, dim).
+        out: float64 of shape (m,): where the dot products go.
+    """
+    for at in range(len(rows)):
+        query, document, total = queries[rows[at]], documents[at], 0.0
+        for place in range(len(document)):
+            total += np.float64(query[place]) * np.float64(document[place])
+        out[at] = total
+
+
+@compiled
+def _half_dots(
+    queries: FloatArray, rows: IntArray, table: npt.NDArray[np.uint16], at: IntArray,
+    out: npt.NDArray[np.float64],
+) -> None:  # fmt: skip
+    """Multiply pairs in float64, the documents where they lie.
+
+    Args:
+        queries: float32 of shape (n, dim).
+        rows: Integers of shape (m,): the query of each pair.
+        table: uint16 of shape (t, dim): the bits of float16 numbers.
+        at: Integers of shape (m,): the row of each pair's document.
+        out: float64 of shape (m,): where the dot products go.
+    """
+    for pair in range(len(rows)):
+        query, document, total = queries[rows[pair]], table[at[pair]], 0.0
+        for place in range(len(document)):
+            # Sign, exponent and fraction moved to where float32 has them; its exponents count from elsewhere.
+            bits = np.int32(document[place])
+            moved = np.int32((bits & 0x7FFF) << 13 | (bits & 0x8000) << 16).view(np.float32)
+            total += np.float64(query[place]) * np.float64(moved * np.float32(2.0**112))
+        out[pair] = total

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.search import kernels
+from minerkit.search import found
 
 
 @given(
@@ -23,7 +23,7 @@ def test_the_best_come_first_and_of_equal_scores_the_lower_position(seed, counts
     )
     scores[rng.random(len(positions)) < 0.2] = -np.inf
     documents, of_documents = np.full((len(counts), k), -1), np.full((len(counts), k), -np.inf, np.float32)
-    kernels.best(starts, positions, scores, documents, of_documents)
+    found._best(starts, positions, scores, documents, of_documents)
     for row, (first, stop) in enumerate(itertools.pairwise(starts)):
         own = [(-scores[at], positions[at]) for at in range(first, stop) if scores[at] > -np.inf]
         expected = sorted(own)[:k] + [(np.inf, -1)] * max(0, k - len(own))
