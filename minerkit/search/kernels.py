@@ -21,10 +21,12 @@ State = tuple[
     FloatArray, IntArray, IntArray,
 ]  # fmt: skip
 
-#: Products that are looked at together: only where one passes are they looked at one by one.
+#: Products that are looked at together: as many as a mask has bits.
 GROUP = 64
 #: Groups whose maxima are looked at for each document that is wanted.
 PEAKS = 4
+#: Times that the range of some numbers is halved to find about the k-th best of them.
+HALVINGS = 24
 #: No whole product is as far from zero as this.
 FAR = 2e9
 
@@ -45,9 +47,7 @@ def take(
         units: float32 of shape (m,): the score that a product of one stands for.
     """
     values, columns, places, counts, limits, _, threshold, _, noise, ceilings, starts, shut = state
-    width = tile.shape[1]
-    groups = width // GROUP
-    passed = np.ones(groups + 1, np.int32)
+    masks, found = np.empty(tile.shape[1] // GROUP, np.uint64), np.empty(tile.shape[1], np.int32)
     for at in range(len(rows)):
         row, products, unit = rows[at], tile[at], units[at]
         high = _edge(products, (ceilings[row] + noise[row]) / unit)
@@ -56,29 +56,17 @@ def take(
             sure = _edge(products, (ceilings[row] - noise[row]) / unit)
             threshold[row] = _kth_peak(products, k + others, sure) * unit - 2 * noise[row]
         low = _edge(products, threshold[row] / unit)
-        for group in range(groups):  # without a branch, else it would go number by number
-            some = np.int32(0)
-            for column in range(group * GROUP, group * GROUP + GROUP):
-                some |= np.int32((products[column] > low) & (products[column] <= high))
-            passed[group] = some
-        if groups:  # the last numbers, looked at with some before them
-            some = np.int32(0)
-            for column in range(width - GROUP, width - GROUP + GROUP):
-                some |= np.int32((products[column] > low) & (products[column] <= high))
-            passed[groups] = some
-        for group in range(groups + 1):
-            if passed[group]:
-                for column in range(group * GROUP, min(group * GROUP + GROUP, width)):
-                    product = products[column]
-                    if low < product <= high and _counts(starts, shut, row, start + column):
-                        if counts[row] == limits[row]:
-                            _tidy(state, k, room, row)
-                            low = _edge(products, threshold[row] / unit)
-                            if product <= low:
-                                continue
-                        place = places[row] + counts[row]
-                        values[place], columns[place] = product * unit, start + column
-                        counts[row] += 1
+        for turn in range(_passed(products, low, high, masks, found)):
+            product, column = products[found[turn]], start + found[turn]
+            if product > low and _counts(starts, shut, row, column):
+                if counts[row] == limits[row]:
+                    _tidy(state, k, room, row)
+                    low = _edge(products, threshold[row] / unit)
+                    if product <= low:
+                        continue
+                place = places[row] + counts[row]
+                values[place], columns[place] = product * unit, column
+                counts[row] += 1
 
 
 @compiled
@@ -153,7 +141,7 @@ def _tidy(state: State, k: int, room: int, row: int) -> Any:
     counts[row] = _kept(values[first:last], columns[first:last], lowest)
     if counts[row] > room:
         last = first + counts[row]
-        lowest = _kth(values[first:last], room + 1)
+        lowest = np.partition(values[first:last], counts[row] - room - 1)[counts[row] - room - 1]
         counts[row] = _kept(values[first:last], columns[first:last], lowest)
         floor[row] = lowest
     threshold[row] = lowest
@@ -168,16 +156,82 @@ def _tidy(state: State, k: int, room: int, row: int) -> Any:
 
 
 @inlined
+def _passed(
+    products: npt.NDArray[Any], low: Any, high: Any, masks: npt.NDArray[np.uint64], found: IntArray
+) -> int:
+    """Find the products above one limit and up to another.
+
+    Args:
+        products: int32 or float32 of shape (d,).
+        low: What they are above.
+        high: What they are no more than.
+        masks: uint64 of shape (d // GROUP,): room for a bit a product.
+        found: Integers of shape (d,): where their places go, ascending.
+
+    Returns:
+        How many they are.
+    """
+    for group in range(len(masks)):  # without a branch, else it would go product by product
+        part, mask = products[group * GROUP : group * GROUP + GROUP], np.uint64(0)
+        for place in range(GROUP):
+            mask |= np.uint64((part[place] > low) & (part[place] <= high)) << np.uint64(place)
+        masks[group] = mask
+    count = 0
+    for group in range(len(masks)):
+        mask = masks[group]
+        while mask:
+            rest = mask & (mask - np.uint64(1))
+            # As a float, a power of two has its number in the exponent.
+            exponent = np.float64(mask ^ rest).view(np.int64) >> 52
+            found[count], mask = group * GROUP + exponent - 1023, rest
+            count += 1
+    for place in range(len(masks) * GROUP, len(products)):
+        if low < products[place] <= high:
+            found[count] = place
+            count += 1
+    return count
+
+
+@inlined
 def _needed(scores: FloatArray, k: int, noise: float, ceiling: float) -> float:
     """Say what a document must score to be among the k best, by the scores of some."""
     # Others may be above the ceiling, so that they do not count.
     sure = scores if ceiling == np.inf else scores[scores <= ceiling - noise]
-    return -np.inf if len(sure) < k else float(_kth(sure, k) - 2 * noise)
+    return _kth(sure, k, -np.inf) - 2 * noise
 
 
 @inlined
-def _kth(scores: FloatArray, k: int) -> Any:
-    return np.partition(scores, len(scores) - k)[len(scores) - k]
+def _kth(numbers: npt.NDArray[Any], k: int, least: Any) -> float:
+    """Find the k-th best of some numbers, or one next to it, by halving their range: counting is fast.
+
+    Args:
+        numbers: int32 or float32 of shape (n,).
+        k: The rank.
+        least: Numbers that are no more than this do not count.
+
+    Returns:
+        One of the numbers: at least k are as high. -inf where fewer count.
+    """
+    low, high, count = np.inf, -np.inf, np.int32(0)
+    for at in range(len(numbers)):
+        number = np.float64(numbers[at])
+        count += np.int32(number > least)
+        low, high = min(low, number if number > least else np.inf), max(high, number)
+    if count < k:
+        return -np.inf
+    low -= 1 + abs(low) / 1024  # below all of them
+    for _ in range(HALVINGS):
+        middle, above = numbers.dtype.type((low + high) / 2), np.int32(0)
+        for at in range(len(numbers)):
+            above += np.int32(numbers[at] > middle)
+        if above >= k:
+            low = np.float64(middle)
+        else:
+            high = np.float64(middle)
+    found = np.inf
+    for at in range(len(numbers)):
+        found = min(found, np.float64(numbers[at]) if numbers[at] > low else np.inf)
+    return found
 
 
 @inlined
@@ -220,8 +274,8 @@ def _kth_peak(products: npt.NDArray[Any], k: int, most: Any) -> float:
     lowest = _edge(products, -np.inf)
     peaks = np.full(min(PEAKS * k, len(products)), lowest)
     for start in range(0, len(products) - len(peaks) + 1, len(peaks)):
+        part = products[start : start + len(peaks)]
         for at in range(len(peaks)):  # a group is every so manieth product, so that groups go side by side
-            product = products[start + at]
-            peaks[at] = max(peaks[at], product if product <= most else lowest)
-    found = _kth(peaks, k) if len(peaks) >= k else lowest
-    return float(found) if found > lowest else -np.inf
+            product = part[at] if part[at] <= most else lowest
+            peaks[at] = max(peaks[at], product)
+    return _kth(peaks, k, lowest)
