@@ -1,5 +1,7 @@
 """Parquet row group by row group, so that no table need fit in memory."""
 
+import functools
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -142,12 +144,18 @@ class Parts:
         Raises:
             RunError: The file is missing or damaged, or has fewer row groups.
         """
+        with readable(self.path):
+            if number >= len(self._starts) - 1:
+                raise ValueError(f"it has {len(self._starts) - 1} row groups")
+            start, stop = self._starts[number : number + 2]
+            return pl.scan_parquet(self.path, glob=False).slice(start, stop - start).collect()
+
+    @functools.cached_property
+    def _starts(self) -> list[int]:
+        """The first row of each row group, and the number of all rows."""
         with self._opened() as file:
             sizes = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
-            if number >= len(sizes):
-                raise ValueError(f"it has {len(sizes)} row groups")
-            rows = pl.scan_parquet(self.path, glob=False).slice(sum(sizes[:number]), sizes[number])
-            return rows.collect()
+        return [0, *itertools.accumulate(sizes)]
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
