@@ -51,8 +51,9 @@ class Asked:
             collection.queries, collection.index.documents, positives.queries, positives.documents
         )
         scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int64).alias("rank"))
-        reference = scored.group_by("query_id").agg(pl.col("score").min()).sort("query_id")["score"]
-        ceilings = _ceilings(exact_scores(reference.to_numpy()), rules)
+        reference = np.full(len(wanted), np.inf, np.float32)
+        np.minimum.at(reference, positives.queries, scores)
+        ceilings = _ceilings(exact_scores(reference), rules)
         sizes = 2 ** np.ceil(np.log2(np.maximum(wanted, 1))).astype(np.int64)
         most = int(np.bincount(sizes).argmax()) if len(sizes) else 1
         return cls(
@@ -63,6 +64,25 @@ class Asked:
             places=places,
             fills=places is None or rules.shortfall == "backfill",
         )
+
+    def below_ceilings(self, found: pl.DataFrame, shut: pl.DataFrame) -> pl.DataFrame:
+        """Keep the candidates that count for a query's negatives, however easy they are.
+
+        Args:
+            found: Candidates by position: query_id, doc_id, relevance, score, source.
+            shut: query_id, doc_id: documents that are never a query's negative.
+
+        Returns:
+            Those at or below their query's ceiling, and those judged irrelevant.
+        """
+        ceilings = self.below.ceilings
+        scores = exact_scores(found["score"].to_numpy())
+        low = (
+            pl.lit(True) if ceilings is None else pl.Series(scores <= ceilings[found["query_id"].to_numpy()])
+        )
+        told = (pl.col("source") == "judged").fill_null(False)
+        left = found.filter((pl.col("relevance") == 0) & (low | told))
+        return left.join(shut, on=["query_id", "doc_id"], how="anti") if len(shut) else left
 
     @property
     def requests(self) -> list[Request]:

@@ -10,7 +10,7 @@ import polars as pl
 from minerkit import schema
 from minerkit.asking import Asked
 from minerkit.collection import Collection
-from minerkit.filters import BACKFILLABLE, filter_false_negatives
+from minerkit.filters import filter_false_negatives
 from minerkit.recipe import Mine
 from minerkit.search import Hits, Pairs, Request, pair_scores
 
@@ -58,27 +58,30 @@ def retrieve(
     def search(rows: IntArray, request: Request, k: int) -> pl.DataFrame:
         return _frame(rows, index.top(replace(request.only(rows), k=k)))
 
-    def short(*fillable: str) -> IntArray:
+    def short(usable: pl.DataFrame) -> IntArray:
         """Find the queries with fewer usable candidates than wanted."""
-        judged = filter_false_negatives(found, shut, rules, places)
-        usable = judged.select(pl.col("reason").is_null() | pl.col("reason").is_in(fillable)).to_series()
-        have = np.bincount(judged["query_id"].to_numpy()[usable.to_numpy()], minlength=len(wanted))
-        return np.flatnonzero(have < wanted)
+        return np.flatnonzero(np.bincount(usable["query_id"].to_numpy(), minlength=len(wanted)) < wanted)
 
     ranked, *below = first.search(*asked.requests)
     everyone = np.arange(len(wanted))
     found = _ranked(asked.positives, ranked.top(everyone))
     if rules.judged:
         found = _with_judged(found, collection, judged.filter(pl.col("relevance") == 0))
-    if places is not None and places > rules.keep and len(rows := short()):
-        found = _usable(found, search(rows, asked.best, places), shut, rules, places)
+    if (
+        places is not None
+        and places > rules.keep
+        and len(rows := short(_accepted(found, shut, rules, places)))
+    ):
+        deeper = search(rows, asked.best, places)
+        accepted = _accepted(_with(found, deeper), shut, rules, places)
+        found = _with(found, deeper.join(accepted, on=PAIR, how="semi"))
     if asked.fills:
-        rows = short(*BACKFILLABLE)
+        rows = short(asked.below_ceilings(found, shut))
         rows = rows[asked.sizes[rows] <= asked.below.k]
         found = _with(found, _unranked(_frame(rows, below[0].top(rows)), asked.sizes))
         # Of the others, an exact search has found all there are.
         left = (asked.sizes > asked.below.k) | (first is not index)
-        rows = short(*BACKFILLABLE) if left.any() else everyone[:0]
+        rows = short(asked.below_ceilings(found, shut)) if left.any() else everyone[:0]
         rows = rows[left[rows]]
         for size in np.unique(asked.sizes[rows]):
             hits = search(rows[asked.sizes[rows] == size], asked.below, int(size))
@@ -201,18 +204,15 @@ def _with_judged(found: pl.DataFrame, collection: Collection, judged: pl.DataFra
 
 def _with(found: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     """Add what is not there yet; only queries that get something are put in order again."""
-    fresh = more.join(found, on=PAIR, how="anti")
+    given = pl.col("query_id").is_in(more["query_id"].unique().implode())
+    own = found.filter(given)
+    fresh = more.join(own, on=PAIR, how="anti")
     if fresh.is_empty():
         return found
-    given = pl.col("query_id").is_in(fresh["query_id"].unique().implode())
-    changed = _ordered(pl.concat([found.filter(given), fresh], how="diagonal_relaxed"))
+    changed = _ordered(pl.concat([own, fresh], how="diagonal_relaxed"))
     return pl.concat([found.filter(~given), changed]).sort("query_id", maintain_order=True)
 
 
-def _usable(
-    found: pl.DataFrame, deeper: pl.DataFrame, shut: pl.DataFrame, rules: Mine, places: int
-) -> pl.DataFrame:
-    """Add what a deeper search found and the rules accept."""
-    accepted = filter_false_negatives(_with(found, deeper), shut, rules, places)
-    accepted = accepted.filter(pl.col("reason").is_null())
-    return _with(found, deeper.join(accepted, on=PAIR, how="semi"))
+def _accepted(found: pl.DataFrame, shut: pl.DataFrame, rules: Mine, places: int) -> pl.DataFrame:
+    """Keep what the rules accept."""
+    return filter_false_negatives(found, shut, rules, places).filter(pl.col("reason").is_null())

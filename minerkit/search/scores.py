@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.compiled import compiled
+from minerkit.compiled import compiled, inlined
 from minerkit.vectors import Vectors
 
 __all__ = ["DECIMALS", "exact_scores", "pair_scores", "rounded"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
+Halves = npt.NDArray[np.uint16]
 
 #: Scores are kept to six decimals.
 DECIMALS = 6
@@ -56,14 +57,14 @@ def pair_scores(queries: Vectors, documents: Vectors, rows: IntArray, positions:
         float32 of shape (p,): dot products in float64, rounded. Between float16 vectors of unit length these
         are exact: all products are multiples of 2**-48, so that no sum up to 16 needs more than 53 bits.
     """
-    asked, exact = queries.take(0, len(queries)), np.empty(len(rows))
-    if (table := documents.halves) is not None:
-        _half_dots(asked, rows, table, documents.rows[positions], exact)
+    exact, halves = np.empty(len(rows)), (queries.halves, documents.halves)
+    if halves[0] is not None and halves[1] is not None:
+        _half_dots(halves[0], queries.rows[rows], halves[1], documents.rows[positions], exact)
         return rounded(exact)
     order = documents.as_stored(positions)
     if order is not None:
         rows, positions = rows[order], positions[order]
-    read = documents.reader(min(CHUNK, len(rows)))
+    asked, read = queries.take(0, len(queries)), documents.reader(min(CHUNK, len(rows)))
     for start in range(0, len(rows), CHUNK):
         part = slice(start, start + CHUNK)
         _dots(asked, rows[part], read(positions[part]), exact[part])
@@ -91,23 +92,32 @@ def _dots(queries: FloatArray, rows: IntArray, documents: FloatArray, out: npt.N
 
 @compiled
 def _half_dots(
-    queries: FloatArray, rows: IntArray, table: npt.NDArray[np.uint16], at: IntArray,
-    out: npt.NDArray[np.float64],
-) -> None:  # fmt: skip
-    """Multiply pairs in float64, the documents where they lie.
+    queries: Halves, rows: IntArray, documents: Halves, places: IntArray, out: npt.NDArray[np.float64]
+) -> None:
+    """Multiply pairs of float16 vectors in float64, where they lie.
 
     Args:
-        queries: float32 of shape (n, dim).
-        rows: Integers of shape (m,): the query of each pair.
-        table: uint16 of shape (t, dim): the bits of float16 numbers.
-        at: Integers of shape (m,): the row of each pair's document.
-        out: float64 of shape (m,): where the dot products go.
+        queries: The bits of the numbers, uint16 of shape (n, dim).
+        rows: Integers of shape (p,): the query of each pair; best if those of a query stand together.
+        documents: As the queries, of shape (m, dim).
+        places: Integers of shape (p,): the document of each pair.
+        out: float64 of shape (p,): where the dot products go.
     """
+    query = np.empty(queries.shape[1])
     for pair in range(len(rows)):
-        query, document, total = queries[rows[pair]], table[at[pair]], 0.0
-        for place in range(len(document)):
-            # Sign, exponent and fraction moved to where float32 has them; its exponents count from elsewhere.
-            bits = np.int32(document[place])
-            moved = np.int32((bits & 0x7FFF) << 13 | (bits & 0x8000) << 16).view(np.float32)
-            total += np.float64(query[place]) * np.float64(moved * np.float32(2.0**112))
+        if pair == 0 or rows[pair] != rows[pair - 1]:
+            bits = queries[rows[pair]]
+            for place in range(len(query)):
+                query[place] = _number(bits[place])
+        document, total = documents[places[pair]], 0.0
+        for place in range(len(query)):
+            total += query[place] * _number(document[place])
         out[pair] = total
+
+
+@inlined
+def _number(half: Any) -> float:
+    """Read the bits of a finite float16: moved to their places in a float32, whose exponents count on."""
+    bits = np.int32(half)
+    moved = np.int32((bits & 0x7FFF) << 13 | (bits & 0x8000) << 16).view(np.float32)
+    return np.float64(moved * np.float32(2.0**112))
