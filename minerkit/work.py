@@ -17,7 +17,7 @@ __all__ = [
 SPLITS = ("train", "dev")
 #: A shard holds this share of a run's queries, within limits: little is lost when a run dies, and little time
 #: goes to the seams.
-SHARE, LEAST, MOST = 128, 1024, 4096
+SHARE, LEAST, MOST = 24, 1024, 4096
 #: The share of the memory that texts of documents may take; more go to a file.
 TEXTS = 8
 
