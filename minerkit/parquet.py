@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -15,19 +15,17 @@ from minerkit import schema
 from minerkit.errors import RunError
 from minerkit.files import replacing
 
-__all__ = ["Append", "Parts", "readable", "write", "writing"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Append", "Parts", "encoded", "readable", "write", "writing"]
 
 
 class Append(Protocol):
     """Adds rows to a file as a row group of their own."""
 
-    def __call__(self, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> None:
-        """Write some rows; an empty frame adds nothing.
-
-        Args:
-            frame: The rows.
-            ids: Of each column that holds positions, what they are positions in: that is written.
-        """
+    def __call__(self, rows: "pl.DataFrame | pa.Table") -> None:
+        """Write some rows, as they are or as `encoded` gives them; none add nothing."""
         ...
 
 
@@ -66,24 +64,20 @@ def writing(path: Path) -> Iterator[Append]:
     writer: Any = None
     with replacing(path) as stream:
 
-        def append(frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> None:
+        def append(rows: "pl.DataFrame | pa.Table") -> None:
             nonlocal writer
-            ids = ids or {}
-            if path.stem in schema.ARTEFACTS:
-                frame = schema.fit(path.stem, frame, ids)
-            rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-            for name, named in ids.items():
-                rows = rows.set_column(rows.column_names.index(name), name, _dictionary(frame[name], named))
+            if isinstance(rows, pl.DataFrame):
+                rows = _fitted(path.stem, rows).to_arrow(compat_level=pl.CompatLevel.oldest())
             if writer is None:
-                strings = [name for name, kind in frame.schema.items() if kind == pl.String or name in ids]
+                strings = [name for name in rows.column_names if _holds_strings(rows.schema.field(name).type)]
                 # Rows are looked up by query; bounds of long texts would take time and be of no use.
                 bounds = [name for name in ("query_id",) if name in strings]
                 writer = pq.ParquetWriter(
                     stream, rows.schema, compression="zstd", use_dictionary=strings, write_statistics=bounds,
-                    store_schema=False,  # else ids would be read as categories
+                    store_schema=False,  # else repeated strings would be read as categories
                 )  # fmt: skip
-            if len(frame):
-                writer.write_table(rows, row_group_size=len(frame))
+            if len(rows):
+                writer.write_table(rows, row_group_size=len(rows))
 
         try:
             yield append
@@ -96,8 +90,40 @@ def writing(path: Path) -> Iterator[Append]:
             writer.close()
 
 
-def _dictionary(positions: pl.Series, ids: pl.Series) -> Any:
-    """Give the ids at some positions, each id once: so they are stored, and need not be looked for."""
+def encoded(name: str, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> "pa.Table":
+    """Bring rows into the form in which they are written, every string once: work that threads can do ahead.
+
+    Args:
+        name: What the rows are; those of an artefact have their columns checked.
+        frame: The rows, whose strings stand in many of them.
+        ids: Of each column that holds positions, what they are positions in: that is written.
+
+    Returns:
+        What a function of `writing` appends.
+    """
+    ids = ids or {}
+    frame = _fitted(name, frame, ids)
+    rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    for at, (column, kind) in enumerate(frame.schema.items()):
+        if column in ids:
+            rows = rows.set_column(at, column, _named(frame[column], ids[column]))
+        elif kind == pl.String:
+            rows = rows.set_column(at, column, rows.column(at).combine_chunks().dictionary_encode())
+    return rows
+
+
+def _fitted(name: str, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> pl.DataFrame:
+    return schema.fit(name, frame, ids or {}) if name in schema.ARTEFACTS else frame
+
+
+def _holds_strings(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _named(positions: pl.Series, ids: pl.Series) -> "pa.DictionaryArray":
+    """Give the ids at some positions, each once: they need not be looked for."""
     import pyarrow as pa
 
     at, used = positions.to_numpy(), np.zeros(len(ids), bool)

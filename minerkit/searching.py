@@ -16,6 +16,7 @@ from minerkit.errors import SourceError
 from minerkit.exclude import exclusions
 from minerkit.filters import window
 from minerkit.memory import trim
+from minerkit.parquet import encoded
 from minerkit.recipe import Mine, Recipe
 from minerkit.retrieve import hit_rates, rankings, retrieve
 from minerkit.samplers import pool_sizes
@@ -117,8 +118,8 @@ def _search_all(
     ):
         for part, piece in zip(parts, stage.pieces("candidates", len(parts), searched, device), strict=True):
             there = sides[part.split].collection
-            ids = there.query_ids[part.start : part.stop]
-            append(piece["candidates"], {"query_id": ids, "doc_id": there.doc_ids})
+            ids = {"query_id": there.query_ids[part.start : part.stop], "doc_id": there.doc_ids}
+            append(encoded("candidates", piece["candidates"], ids))
             advance(part.stop - part.start)
     return plan
 

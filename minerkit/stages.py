@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -14,7 +14,7 @@ from minerkit.distributions import verdicts
 from minerkit.errors import SourceError
 from minerkit.filters import filter_false_negatives, round_trip, window
 from minerkit.formats import format_examples
-from minerkit.parquet import Parts, writing
+from minerkit.parquet import Parts, encoded, writing
 from minerkit.recipes import recipe_yaml
 from minerkit.samplers import line_up, share_out
 from minerkit.sources import fingerprint, read
@@ -160,23 +160,22 @@ def select(work: Work, stage: Stage) -> None:
             yield part, before[part.split]
             before[part.split] += int(part.accounts.filter(~pl.col("dropped"))["positives"].sum())
 
-    def drawn(turn: tuple[_Judged, int]) -> tuple[_Judged, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    def drawn(turn: tuple[_Judged, int]) -> tuple[Any, Any, tuple[pl.DataFrame, ...]]:
         part, before = turn
         negatives, account = share_out(part.chosen, part.accounts, rules, before)
-        return part, negatives, account, verdicts(part.rows, negatives, part.split)
+        told = account, verdicts(part.rows, negatives, part.split), part.lost
+        return encoded("judged", part.rows), encoded("negatives", negatives), told
 
-    accounts, counts, missed = [], [], []
+    tellings = []
     with stage.table("judged.parquet") as add_judged, stage.table("negatives.parquet") as add_negatives:
-        for part, negatives, account, count in ahead(drawn, in_turn()):
-            add_judged(part.rows)
+        for rows, negatives, told in ahead(drawn, in_turn()):
+            add_judged(rows)
             add_negatives(negatives)
-            accounts.append(account)
-            counts.append(count)
-            missed.append(part.lost)
-    account = pl.concat(accounts)
+            tellings.append(told)
+    account, counts, missed = (pl.concat(parts) for parts in zip(*tellings, strict=True))
     lost = account.filter("dropped").join(given.queries, on="query_id", maintain_order="left")
     stage.write(f"{MARKERS}/accounts.parquet", account)
-    stage.write(f"{MARKERS}/verdicts.parquet", pl.concat(counts))
+    stage.write(f"{MARKERS}/verdicts.parquet", counts)
     depth = f"finds none of its positives among the first {rules.round_trip} documents"
     reasons = [
         lost.select(
@@ -184,7 +183,7 @@ def select(work: Work, stage: Stage) -> None:
             pl.format("{} of {}: {}", "found", "wanted", "text").alias("text"),
             reason=pl.lit("too few negatives"),
         ),
-        pl.concat(missed).join(given.queries, on="query_id").select("query_id", "text", reason=pl.lit(depth)),
+        missed.join(given.queries, on="query_id").select("query_id", "text", reason=pl.lit(depth)),
     ]
     rejected = pl.concat(reasons).sort("query_id").rename({"query_id": "source"})
     stage.write(
@@ -206,16 +205,17 @@ def write_examples(work: Work, stage: Stage) -> None:
         corpus = pl.DataFrame({"doc_id": used, "text": texts.gather(ids.search_sorted(used))})
         return format_examples(queries, corpus, relevant, negatives, recipe.format, recipe.names, width)
 
-    def formatted(shard: Shard) -> pl.DataFrame:
+    def formatted(shard: Shard) -> Any:
         own = given.queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]
         own = own.filter(~pl.col("query_id").is_in(lost.implode()))
         relevant = candidates.one(shard.number).filter(pl.col("relevance") > 0)
-        return rows(own, relevant.join(own, on="query_id", how="semi", maintain_order="left"))
+        relevant = relevant.join(own, on="query_id", how="semi", maintain_order="left")
+        return encoded(shard.split, rows(own, relevant))
 
     with stage.table("train.parquet") as add_train, stage.table("dev.parquet") as add_dev:
         add = {"train": add_train, "dev": add_dev}
         for split in SPLITS:  # a split without rows has columns all the same
-            add[split](rows(given.queries.clear(), schema.empty("candidates")))
+            add[split](encoded(split, rows(given.queries.clear(), schema.empty("candidates"))))
         parts = shards(given.queries)
         for shard, made in zip(parts, ahead(formatted, parts), strict=True):
             add[shard.split](made)

@@ -1,12 +1,15 @@
 import gc
+import random
+import string
 
+import datasets
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
 from minerkit import schema
 from minerkit.errors import RunError
-from minerkit.parquet import Parts, writing
+from minerkit.parquet import Parts, encoded, writing
 
 ROWS = pl.DataFrame({"id": [f"q{i}" for i in range(10)], "n": range(10), "score": [i / 7 for i in range(10)]})
 
@@ -108,14 +111,31 @@ def test_positions_are_written_as_what_stands_there(tmp_path):
         {"source": ["dense"] * 3, "rank": [1, 2, 1], "score": [0.5] * 3, "fill": ["mined"] * 3}
     )
     with writing(tmp_path / "negatives.parquet") as append:
-        append(pl.concat([at, rest], how="horizontal"), ids)
-        append(pl.concat([at[2:], rest[2:]], how="horizontal"), ids)
+        append(encoded("negatives", pl.concat([at, rest], how="horizontal"), ids))
+        append(encoded("negatives", pl.concat([at[2:], rest[2:]], how="horizontal"), ids))
     written = pl.read_parquet(tmp_path / "negatives.parquet")
     assert written.schema["doc_id"] == pl.String
     assert written.select("query_id", "doc_id").rows() == [
         ("qa", "d3"), ("qa", "d1"), ("qc", "d3"), ("qc", "d3"),
     ]  # fmt: skip
     assert pl.concat(Parts(tmp_path / "negatives.parquet").of()).equals(written)
+
+
+def test_a_long_text_in_many_rows_is_stored_once_a_row_group(tmp_path):
+    draw = random.Random(12)
+    texts = ["".join(draw.choices(string.printable, k=100_000)) for _ in range(20)]
+    frame = pl.DataFrame({"text": texts * 5, "label": [1, 0] * 50})
+    with writing(tmp_path / "rows.parquet") as append:
+        append(encoded("rows", frame[:0]))
+        append(encoded("rows", frame[:60]))
+        append(encoded("rows", frame[60:]))
+    assert (tmp_path / "rows.parquet").stat().st_size < 2 * sum(map(len, texts))
+    assert pl.read_parquet(tmp_path / "rows.parquet").equals(frame)
+    assert [len(part) for part in Parts(tmp_path / "rows.parquet").of()] == [60, 40]
+    found = datasets.load_dataset(
+        "parquet", data_files=str(tmp_path / "rows.parquet"), cache_dir=str(tmp_path)
+    )
+    assert found["train"].to_polars().equals(frame)
 
 
 def test_a_file_without_rows_is_one_empty_frame(tmp_path):
