@@ -5,7 +5,6 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.filters import DECIMALS, exact
 from minerkit.profile import quantiles, text_profile
 from minerkit.stats import counted, dataset_stats
 from minerkit.text import normalised
@@ -43,22 +42,18 @@ def run_details(frames: Mapping[str, pl.DataFrame], files: Mapping[str, pl.LazyF
     }
 
 
-def score_quantiles(frames: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, float]]:
+def score_quantiles(frames: Mapping[str, pl.DataFrame], gap: pl.Series) -> dict[str, dict[str, float]]:
     """Give the quantiles of the encoder's scores.
 
     Args:
         frames: `positives`, the rows of the candidates that are such, and the artefact negatives.
+        gap: What `minerkit.distributions.gaps` gives.
 
     Returns:
-        Quantiles of positives and of negatives, and of the gap: a query's lowest positive minus its hardest
-        negative.
+        Quantiles of positives, of negatives and of the gap.
     """
-    positives = frames["positives"]
-    negatives = frames["negatives"]
-    lowest = positives.group_by("query_id").agg(lowest=exact(pl.col("score").min()))
-    hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
-    gap = lowest.join(hardest, on="query_id").select((pl.col("lowest") - pl.col("hardest")).round(DECIMALS))
-    found = {"positives": positives.select("score"), "negatives": negatives.select("score"), "gap": gap}
+    found = {name: frames[name].select("score") for name in ("positives", "negatives")}
+    found["gap"] = gap.to_frame()
     return {name: quantiles(counted(scores.lazy()).collect()) for name, scores in found.items()}
 
 
@@ -84,6 +79,8 @@ def _overlap(
     frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame, corpus: pl.LazyFrame
 ) -> dict[str, int]:
     """Count the texts (normalised) that stand in the rows of both splits."""
+    if split_of["split"].n_unique() < len(SPLITS):
+        return {"queries": 0, "documents": 0}
     text = normalised(pl.col("text")).hash()
     ids, keys = frames["corpus"]["doc_id"], corpus.select(text).collect(engine="streaming").to_series()
     used = pl.concat([frames[name].select("query_id", "doc_id") for name in ("positives", "negatives")])

@@ -8,7 +8,7 @@ import polars as pl
 
 from minerkit.filters import DECIMALS, exact
 
-__all__ = ["histograms", "verdicts", "yields"]
+__all__ = ["gaps", "histograms", "verdicts", "yields"]
 
 #: The least number of bars a histogram has.
 BARS = 30
@@ -20,25 +20,36 @@ RANKS = (1, 2, 3, 4, 5, 10, 20, 50, 100)
 POSITIVES = (1, 2, 3, 4, 5, 10, 20)
 
 
-def histograms(frames: Mapping[str, pl.DataFrame], corpus: pl.LazyFrame) -> dict[str, Any]:
+def gaps(positives: pl.DataFrame, negatives: pl.DataFrame) -> pl.Series:
+    """Give the gap of every query: the smallest score of its positives minus that of its hardest negative.
+
+    Args:
+        positives: query_id, score: the rows of the candidates that are such.
+        negatives: The artefact.
+
+    Returns:
+        float64, in no order.
+    """
+    lowest = positives.group_by("query_id").agg(lowest=exact(pl.col("score").min()))
+    hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
+    found = lowest.join(hardest, on="query_id").select(gap=pl.col("lowest") - pl.col("hardest"))
+    return found["gap"].round(DECIMALS)
+
+
+def histograms(frames: Mapping[str, pl.DataFrame], gap: pl.Series, corpus: pl.LazyFrame) -> dict[str, Any]:
     """Count how scores, gaps, lengths, ranks and positives spread.
 
     Args:
         frames: queries, corpus (of which doc_id, ascending, is enough), qrels, negatives, and `positives`,
             the rows of the candidates that are such.
+        gap: What `gaps` gives.
         corpus: The artefact corpus, whose texts are read in pieces.
 
     Returns:
         A JSON-ready mapping. Histograms have `from` (the lower edge of the first bar), `step` and one list of
-        counts a series; a length above the last edge counts in `beyond`. The gap of a query is the smallest
-        score of its positives minus the score of its hardest negative.
+        counts a series; a length above the last edge counts in `beyond`.
     """
     positives, negatives = frames["positives"], frames["negatives"]
-    hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
-    gaps = (
-        positives.group_by("query_id").agg(reference=exact(pl.col("score").min())).join(hardest, "query_id")
-    )
-    gap = (gaps["reference"] - gaps["hardest"]).round(DECIMALS)
     ids = frames["corpus"]["doc_id"]
     sizes = corpus.select(pl.col("text").str.len_chars()).collect(engine="streaming").to_series()
     lengths = {

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from minerkit.details import run_details, score_quantiles
-from minerkit.distributions import histograms, yields
+from minerkit.distributions import gaps, histograms, yields
 from minerkit.stats import dataset_stats
 from minerkit.work import SPLITS
 
@@ -41,6 +41,7 @@ def run_stats(
         .len("rows")
         .sort("stage", "rows", descending=[False, True])
     )
+    gap = gaps(frames["positives"], frames["negatives"])
     written = {split: dataset_stats(files[split], None) for split in SPLITS}
     return {
         "input": {"rows": facts["ingest"]["rows"], "entries": facts["ingest"]["entries"]},
@@ -56,9 +57,9 @@ def run_stats(
             | {"rows": written[split]["size"]}
             for split in queries["split"].unique().sort(descending=True)
         },
-        "scores": score_quantiles(frames),
+        "scores": score_quantiles(frames, gap),
         "yield": yields(frames, facts["ingest"]) | {"rows": sum(found["size"] for found in written.values())},
-        "histograms": histograms(frames, files["corpus"]),
+        "histograms": histograms(frames, gap, files["corpus"]),
         **written,
         **run_details(frames, files),
     }

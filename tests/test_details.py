@@ -7,6 +7,7 @@ import pytest
 
 from minerkit.artefacts import load
 from minerkit.details import run_details, score_quantiles
+from minerkit.distributions import gaps
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,8 @@ def test_a_text_in_both_splits_is_counted_in_whatever_spelling():
 
 
 def test_the_gap_is_between_the_lowest_positive_and_the_hardest_negative():
-    found = score_quantiles(frames())["gap"]
+    rows = frames()
+    found = score_quantiles(rows, gaps(rows["positives"], rows["negatives"]))["gap"]
     assert (found["0%"], found["100%"]) == (pytest.approx(0.2), pytest.approx(0.7))
 
 
@@ -116,6 +118,7 @@ def test_a_run_without_dev_has_one_split():
     queries = frames()["queries"].with_columns(split=pl.lit("train"))
     found = details(queries=queries)
     assert list(found["rules"]) == list(found["per_query"]) == ["train"]
+    assert found["overlap"] == {"queries": 0, "documents": 0}
 
 
 def test_what_is_told_twice_is_the_same(stats):

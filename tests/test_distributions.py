@@ -5,7 +5,7 @@ import polars as pl
 from hypothesis import given
 
 from minerkit import schema
-from minerkit.distributions import BARS, histograms, verdicts, yields
+from minerkit.distributions import BARS, gaps, histograms, verdicts, yields
 
 
 def frames(positives, negatives, judged=(), queries=2, rejected=(), dropped=()) -> dict[str, pl.DataFrame]:
@@ -51,7 +51,7 @@ def frames(positives, negatives, judged=(), queries=2, rejected=(), dropped=()) 
 
 
 def spread(rows):
-    return histograms(rows, rows["corpus"].lazy())
+    return histograms(rows, gaps(rows["positives"], rows["negatives"]), rows["corpus"].lazy())
 
 
 def test_scores_of_both_series_share_one_scale():
