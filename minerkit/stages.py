@@ -22,7 +22,7 @@ from minerkit.splits import assign, linked_texts
 from minerkit.staging import Stage
 from minerkit.summary import run_stats
 from minerkit.threads import ahead
-from minerkit.work import SPLITS, TEXTS, Shard, Work, decided, document_texts, inputs, positives, shards
+from minerkit.work import SPLITS, TEXTS, Shard, Work, decided, document_texts, positives, shards
 
 __all__ = ["finish", "ingest", "select", "write_examples"]
 
@@ -127,12 +127,10 @@ class _Judged(NamedTuple):
 def select(work: Work, stage: Stage) -> None:
     """Judge the candidates and draw the negatives, shard by shard."""
     recipe, rules = work.recipe, work.recipe.mine
-    given = inputs(work.run)
-    qrels = decided(given.qrels, recipe)
+    queries, qrels = work.run.read("queries.parquet"), decided(work.run.read("qrels.parquet"), recipe)
     excluded = work.run.read(f"{MARKERS}/excluded.parquet")
     counts_of = {
-        split: positives(given.queries.filter(pl.col("split") == split)["query_id"], qrels)
-        for split in SPLITS
+        split: positives(queries.filter(pl.col("split") == split)["query_id"], qrels) for split in SPLITS
     }
     relevant = qrels.filter(pl.col("relevance") > 0)
     places = {
@@ -156,7 +154,7 @@ def select(work: Work, stage: Stage) -> None:
     def in_turn() -> Iterator[tuple[_Judged, int]]:
         """Tell each shard how many positives were kept before it: its share of the ratio begins there."""
         before = dict.fromkeys(SPLITS, 0)
-        for part in ahead(judged, shards(given.queries)):
+        for part in ahead(judged, shards(queries)):
             yield part, before[part.split]
             before[part.split] += int(part.accounts.filter(~pl.col("dropped"))["positives"].sum())
 
@@ -173,7 +171,7 @@ def select(work: Work, stage: Stage) -> None:
             add_negatives(negatives)
             tellings.append(told)
     account, counts, missed = (pl.concat(parts) for parts in zip(*tellings, strict=True))
-    lost = account.filter("dropped").join(given.queries, on="query_id", maintain_order="left")
+    lost = account.filter("dropped").join(queries, on="query_id", maintain_order="left")
     stage.write(f"{MARKERS}/accounts.parquet", account)
     stage.write(f"{MARKERS}/verdicts.parquet", counts)
     depth = f"finds none of its positives among the first {rules.round_trip} documents"
@@ -183,7 +181,7 @@ def select(work: Work, stage: Stage) -> None:
             pl.format("{} of {}: {}", "found", "wanted", "text").alias("text"),
             reason=pl.lit("too few negatives"),
         ),
-        missed.join(given.queries, on="query_id").select("query_id", "text", reason=pl.lit(depth)),
+        missed.join(queries, on="query_id").select("query_id", "text", reason=pl.lit(depth)),
     ]
     rejected = pl.concat(reasons).sort("query_id").rename({"query_id": "source"})
     stage.write(
@@ -193,20 +191,21 @@ def select(work: Work, stage: Stage) -> None:
 
 def write_examples(work: Work, stage: Stage) -> None:
     """Write the training rows, shard by shard."""
-    recipe, run, given = work.recipe, work.run, inputs(work.run)
+    recipe, run, queries = work.recipe, work.run, work.run.read("queries.parquet")
     lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
     width = recipe.mine.negatives or _most_negatives(run)
 
-    ids, texts, candidates = given.documents["doc_id"], document_texts(work), run.parts("candidates.parquet")
+    ids = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()["doc_id"]
+    texts, candidates = document_texts(work), run.parts("candidates.parquet")
 
-    def rows(queries: pl.DataFrame, relevant: pl.DataFrame) -> pl.DataFrame:
-        negatives = run.between("negatives.parquet", queries["query_id"])
+    def rows(own: pl.DataFrame, relevant: pl.DataFrame) -> pl.DataFrame:
+        negatives = run.between("negatives.parquet", own["query_id"])
         used = pl.concat([relevant["doc_id"], negatives["doc_id"]]).unique().sort()
         corpus = pl.DataFrame({"doc_id": used, "text": texts.gather(ids.search_sorted(used))})
-        return format_examples(queries, corpus, relevant, negatives, recipe.format, recipe.names, width)
+        return format_examples(own, corpus, relevant, negatives, recipe.format, recipe.names, width)
 
     def formatted(shard: Shard) -> Any:
-        own = given.queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]
+        own = queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]
         own = own.filter(~pl.col("query_id").is_in(lost.implode()))
         relevant = candidates.one(shard.number).filter(pl.col("relevance") > 0)
         relevant = relevant.join(own, on="query_id", how="semi", maintain_order="left")
@@ -215,8 +214,8 @@ def write_examples(work: Work, stage: Stage) -> None:
     with stage.table("train.parquet") as add_train, stage.table("dev.parquet") as add_dev:
         add = {"train": add_train, "dev": add_dev}
         for split in SPLITS:  # a split without rows has columns all the same
-            add[split](encoded(split, rows(given.queries.clear(), schema.empty("candidates"))))
-        parts = shards(given.queries)
+            add[split](encoded(split, rows(queries.clear(), schema.empty("candidates"))))
+        parts = shards(queries)
         for shard, made in zip(parts, ahead(formatted, parts), strict=True):
             add[shard.split](made)
 

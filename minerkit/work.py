@@ -34,7 +34,7 @@ class Work:
 
 
 class Inputs(NamedTuple):
-    """What the stages after ingest read: queries, documents (doc_id, split, key), qrels."""
+    """What the search reads: queries, documents (doc_id, split, key), qrels."""
 
     queries: pl.DataFrame
     documents: pl.DataFrame
