@@ -6,7 +6,7 @@ import platform
 from typing import Any
 
 from minerkit.artefacts import Run
-from minerkit.files import replacing, sha256
+from minerkit.files import replacing
 from minerkit.recipe import Recipe
 
 __all__ = ["versions", "write_manifest"]
@@ -36,9 +36,9 @@ def write_manifest(run: Run, recipe: Recipe, trained: bool = False) -> None:
     markers: dict[str, Any] = {stage: run.marker(stage) or {} for stage in names}
     search = markers["search"]["facts"]
     outputs = {
-        name: sha256(run.folder / name)
+        name: digest
         for marker in markers.values()
-        for name in marker["outputs"]
+        for name, digest in marker["outputs"].items()
         if not name.startswith(".")
     }
     manifest = {
