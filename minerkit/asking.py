@@ -50,7 +50,7 @@ class Asked:
         scores = pair_scores(
             collection.queries, collection.index.documents, positives.queries, positives.documents
         )
-        scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int64).alias("rank"))
+        scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int32).alias("rank"))
         reference = np.full(len(wanted), np.inf, np.float32)
         np.minimum.at(reference, positives.queries, scores)
         ceilings = _ceilings(exact_scores(reference), rules)

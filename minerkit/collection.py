@@ -25,7 +25,7 @@ class Collection:
     first: Index | Lists | None = None
 
     def positions(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Give rows (query_id, doc_id, ...) by position; rows of other splits are left out."""
+        """Give rows (query_id, doc_id, ...) by position, int32; rows of other splits are left out."""
         ends = {"query_id": self.query_ids, "doc_id": self.doc_ids}
         places = {name: _places(pairs[name], ids) for name, ids in ends.items()}
         there = (places["query_id"] >= 0) & (places["doc_id"] >= 0)
@@ -42,10 +42,10 @@ class Collection:
         return replace(self, query_ids=self.query_ids.gather(rows), queries=self.queries.subset(rows))
 
 
-def _places(names: pl.Series, ids: pl.Series) -> npt.NDArray[np.int64]:
+def _places(names: pl.Series, ids: pl.Series) -> npt.NDArray[np.int32]:
     """Find names among ids that ascend, without a table of them all; -1 for those that are not there."""
     if ids.is_empty():
-        return np.full(len(names), -1)
-    at = ids.search_sorted(names).to_numpy().astype(np.int64)
+        return np.full(len(names), -1, np.int32)
+    at = ids.search_sorted(names).to_numpy().astype(np.int32)
     found = (ids.gather(np.minimum(at, len(ids) - 1)) == names).to_numpy()
-    return np.where(found, at, -1)
+    return np.where(found, at, np.int32(-1))

@@ -146,10 +146,10 @@ def _frame(rows: IntArray, hits: Hits) -> pl.DataFrame:
     k = hits.documents.shape[1]
     frame = pl.DataFrame(
         {
-            "query_id": np.repeat(rows, k),
-            "doc_id": hits.documents.ravel(),
+            "query_id": np.repeat(rows.astype(np.int32), k),
+            "doc_id": hits.documents.ravel().astype(np.int32),
             "relevance": np.zeros(len(rows) * k, np.int32),
-            "rank": np.tile(np.arange(1, k + 1), len(rows)),
+            "rank": np.tile(np.arange(1, k + 1, dtype=np.int32), len(rows)),
             "score": hits.scores.ravel(),
         }
     )
@@ -159,7 +159,7 @@ def _frame(rows: IntArray, hits: Hits) -> pl.DataFrame:
 def _unranked(found: pl.DataFrame, sizes: IntArray) -> pl.DataFrame:
     """Take as many documents found below a ceiling as a query is to get; they have no rank."""
     most = sizes[found["query_id"].to_numpy()]
-    return found.filter(pl.col("rank") <= pl.Series(most)).with_columns(rank=pl.lit(None, dtype=pl.Int64))
+    return found.filter(pl.col("rank") <= pl.Series(most)).with_columns(rank=pl.lit(None, dtype=pl.Int32))
 
 
 def _ordered(found: pl.DataFrame) -> pl.DataFrame:
@@ -171,15 +171,16 @@ def _ranked(positives: pl.DataFrame, hits: Hits) -> pl.DataFrame:
     """Put positives among the hits of each query, and give each the rank it would have among them."""
     positives = _ordered(positives)
     own, scores = positives["query_id"].to_numpy(), positives["score"].to_numpy()
-    there = hits.documents >= 0
+    there, every = hits.documents >= 0, np.arange(1, hits.documents.shape[1] + 1, dtype=np.int32)
     counts = there.sum(axis=1)
     before = (hits.scores[own] > scores[:, None]).sum(axis=1)  # a positive precedes others of its score
     places = (np.cumsum(counts) - counts)[own] + before
-    ranks = np.broadcast_to(np.arange(1, hits.documents.shape[1] + 1), there.shape)[there]
+    ranks = np.broadcast_to(every, there.shape)[there]
+    queries, documents = np.arange(len(counts), dtype=np.int32), hits.documents[there].astype(np.int32)
     frame = pl.DataFrame(
         {
-            "query_id": np.insert(np.repeat(np.arange(len(counts)), counts), places, own),
-            "doc_id": np.insert(hits.documents[there], places, positives["doc_id"].to_numpy()),
+            "query_id": np.insert(np.repeat(queries, counts), places, own),
+            "doc_id": np.insert(documents, places, positives["doc_id"].to_numpy()),
             "relevance": np.insert(np.zeros(len(ranks), np.int32), places, positives["relevance"].to_numpy()),
             "rank": np.insert(ranks, places, np.where(before < counts[own], before + 1, 0)),
             "score": np.insert(hits.scores[there], places, scores),

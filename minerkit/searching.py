@@ -143,7 +143,7 @@ class _Side:
             )
             part = pairs[low:high]
             ids = part["query_id"].to_numpy()
-            at = np.searchsorted(rows, ids)
+            at = np.searchsorted(rows, ids).astype(np.int32)
             return part.with_columns(query_id=pl.Series(at)).filter(pl.Series(rows[at] == ids))
 
         judged, shut = own(self.judged), own(self.shut)
