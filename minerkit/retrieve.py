@@ -47,9 +47,8 @@ def retrieve(
 
     Returns:
         The candidates artefact with pairs by position (`Collection.named` names them), by query, best first.
-        Rank counts the query's places with its positives taken
-        out, from 1; it is null for documents found by a search below the ceiling, and for positives below all
-        ranked ones.
+        Rank counts the query's places with its positives taken out, from 1; it is null for documents found by
+        a search below the ceiling, and for positives below all ranked ones.
     """
     index, first = collection.index, collection.first or collection.index
     asked = Asked.of(collection, judged, shut, rules, wanted, places)
@@ -211,7 +210,9 @@ def _with(found: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     if fresh.is_empty():
         return found
     changed = _ordered(pl.concat([own, fresh], how="diagonal_relaxed"))
-    return pl.concat([found.filter(~given), changed]).sort("query_id", maintain_order=True)
+    both = pl.concat([found.filter(~given), changed])
+    # Two sorted parts: numpy's stable sort merges them.
+    return both[np.argsort(both["query_id"].to_numpy(), kind="stable")]
 
 
 def _accepted(found: pl.DataFrame, shut: pl.DataFrame, rules: Mine, places: int) -> pl.DataFrame:
