@@ -23,6 +23,8 @@ A JSON line a case, on stdout; medians of the runs, in seconds and bytes:
 - peak, peak_cold: resident memory of a warm and of a cold run as a whole.
 - found: the share of the wanted negatives.
 - ratio: how many times the peer takes what minerkit takes; texts a second, how many times minerkit's.
+- products: seconds that the products of all queries and documents alone would take (bench/products.py), and
+  their share of minerkit's search.
 - recall: how many of the exact negatives of a sample of queries minerkit has (float64, all documents scored).
 
 growth ends with what the peer's figures would be at each size, from least squares over the measured ones:
@@ -53,7 +55,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from bench import worlds
+from bench import products, worlds
 
 NEGATIVES, PLACES = 5, 100
 #: Queries the peer scores at once against all documents (its faiss_batch_size, with or without FAISS).
@@ -367,6 +369,8 @@ def compare(name: str, folder: Path, options: argparse.Namespace, with_peer: boo
     line = {**case_of, **dict(zip(("minerkit", "peer"), figures, strict=False))}
     if with_peer:
         line["ratio"] = ratios(*figures)
+    alone = sizes["queries"] * sizes["documents"] * exact["dim"] / apart(products.rate, exact["dim"])
+    line["products"] = {"seconds": alone, "share": alone / (figures[0]["search"] - figures[0]["load"])}
     return {**line, "recall": exact["recall"]}
 
 

@@ -34,7 +34,7 @@ def sample_negatives(
     """Choose negatives.
 
     Args:
-        judged: The judged artefact, best first within each query.
+        judged: The judged artefact, by query, best first within each.
         positives: query_id, positives: how many positives each query has, in the order of the queries.
         rules: The recipe's `mine` section.
         before: Positives of the queries before these that were kept, where these are a part of a split.

@@ -61,6 +61,7 @@ def test_a_line_a_case(monkeypatch, capsys, tmp_path):
     assert (line["rows"], line["recall"], line["minerkit"]["found"]) == (300, 1.0, 1.0)
     assert all(line[side]["encode"] > 0 and line[side]["peak"] > 1 << 27 for side in ("minerkit", "peer"))
     assert {"after_encoding", "end_to_end", "peak", "encode_texts_per_second"} <= line["ratio"].keys()
+    assert line["products"]["seconds"] > 0 and line["products"]["share"] > 0
 
 
 @pytest.mark.slow
