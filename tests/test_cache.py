@@ -122,7 +122,7 @@ def test_what_was_encoded_before_a_crash_is_kept(tmp_path, monkeypatch):
 def test_vectors_are_rows_of_one_table_mapped_from_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "SHARD", 50)
     found = EmbeddingCache("one", "float16", tmp_path).embed(pl.Series(TEXTS), Counting())
-    table = found._table._table
+    table = found._table.table
     assert isinstance(table.base, np.memmap) and (table.dtype, table.shape) == (np.float16, (200, 4))
 
 
