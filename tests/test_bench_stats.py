@@ -19,6 +19,7 @@ def test_both_sides_give_one_table(tmp_path, minilm, unit):
     assert f" {unit}</li>" in table
 
 
+@pytest.mark.slow
 def test_a_line_a_case(minilm, monkeypatch, capsys):
     arguments = ["--model", minilm, "--rows", "700", "--peer-rows", "300", "--repeat", "1"]
     monkeypatch.setattr(sys, "argv", ["stats.py", *arguments])

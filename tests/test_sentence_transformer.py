@@ -36,6 +36,7 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
+@pytest.mark.slow
 def test_vectors_are_those_of_the_library_in_the_order_of_the_texts(minilm, library, sample_pairs):
     texts = [*PASSAGES, *sample_pairs["positive"][:100], *sample_pairs["query"][:100]]
     told: list[int] = []
