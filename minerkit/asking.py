@@ -28,6 +28,8 @@ class Asked:
     best: Request
     below: Request
     sizes: IntArray
+    #: The highest exact score at which no rule shuts a document out, for each query.
+    ceilings: npt.NDArray[np.float64]
     #: Places of the full ranking that `range_max` looks at.
     places: int | None
     #: Whether queries that are short of candidates get some from below their ceiling.
@@ -61,6 +63,7 @@ class Asked:
             best=Request(collection.queries, rules.keep, positives),
             below=Request(collection.queries, most, blocked, ceilings),
             sizes=sizes,
+            ceilings=ceilings,
             places=places,
             fills=places is None or rules.shortfall == "backfill",
         )
@@ -75,11 +78,8 @@ class Asked:
         Returns:
             Those at or below their query's ceiling, and those judged irrelevant.
         """
-        ceilings = self.below.ceilings
         scores = exact_scores(found["score"].to_numpy())
-        low = (
-            pl.lit(True) if ceilings is None else pl.Series(scores <= ceilings[found["query_id"].to_numpy()])
-        )
+        low = pl.Series(scores <= self.ceilings[found["query_id"].to_numpy()])
         told = (pl.col("source") == "judged").fill_null(False)
         left = found.filter((pl.col("relevance") == 0) & (low | told))
         return left.join(shut, on=["query_id", "doc_id"], how="anti") if len(shut) else left

@@ -103,10 +103,11 @@ def _settle(
         before = int(ends[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, before + AT_ONCE, side="right")))
         columns, starts = kept.of(rows[start:stop])
-        asked, positions = np.repeat(np.arange(start, stop), np.diff(starts)), order[columns]
-        scores = pair_scores(request.queries, documents, asked, positions)
+        asked, positions = np.repeat(np.arange(stop - start), np.diff(starts)), order[columns]
+        queries = request.queries.subset(np.arange(start, stop))
+        scores = pair_scores(queries, documents, asked, positions)
         if request.ceilings is not None:
-            scores[exact_scores(scores) > request.ceilings[asked]] = -np.inf
+            scores[exact_scores(scores) > request.ceilings[start + asked]] = -np.inf
         _best(starts, positions, scores, hits.documents[start:stop], hits.scores[start:stop])
         start = stop
     floor = kept.floor[rows]
@@ -120,8 +121,8 @@ def _best(
     """Take the best candidates of each query, best first; of equal scores the lower position.
 
     Args:
-        starts: IntArray of shape (n + 1,): those of query q are from starts[q] to starts[q + 1].
-        positions: IntArray of shape (c,): documents.
+        starts: Integers of shape (n + 1,): those of query q are from starts[q] to starts[q + 1].
+        positions: Integers of shape (c,): documents.
         scores: float32 of shape (c,): their scores, to six decimals; -inf for what does not count.
         documents: int64 of shape (n, k): where the best go; what is not filled is left as it is.
         of_documents: float32 of shape (n, k): where their scores go.
