@@ -121,7 +121,7 @@ def _column(first: pl.Series, found: pl.DataFrame, unit: str) -> dict[str, Any]:
             kind, details = type(value).__name__, _shares(found)
         case float():
             kind, row = "float", found.row(0, named=True)
-            details = {name: str(round(row[name], 2)) for name in ("min", "mean", "max")}
+            details = {name: str(round(row[name], 2) + 0.0) for name in ("min", "mean", "max")}  # no -0.0
         case list():
             kind, details = "list", _elements(found)
         case _:
