@@ -140,7 +140,16 @@ result = next(iter(datasets.load_dataset("user/undisturbed", "corpus", split="co
     assert found == pl.read_parquet(sample_run / "corpus.parquet").row(0, named=True)
 
 
-@pytest.mark.parametrize("action", [503, 429, 412, 409, "drop", "lose", "html"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        503,
+        412,
+        "lose",
+        "html",
+        *(pytest.param(action, marks=pytest.mark.slow) for action in (429, 409, "drop")),
+    ],
+)
 def test_a_commit_that_fails_is_made_again(hub, client, sample_run, undisturbed, action):
     repo = f"user/commit-{action}"
     hub.fail(r"POST .*/commit/", action)
