@@ -314,6 +314,7 @@ def turns(
             for name in ("peer",) if side is peer else ("run", "ours"):
                 if cold or name == "run":
                     shutil.rmtree(folder / name, ignore_errors=True)
+            os.sync()  # what the other has written is not left to this one to bring to the disk
             kept.append(apart(side, folder))
     return runs
 
