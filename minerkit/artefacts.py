@@ -14,6 +14,7 @@ from minerkit import schema
 from minerkit.errors import RunError
 from minerkit.files import replacing, sha256
 from minerkit.parquet import Parts, readable
+from minerkit.threads import in_threads
 
 __all__ = ["MARKERS", "Run", "load", "locked"]
 
@@ -162,7 +163,8 @@ class Run:
             seconds: How long it took.
             facts: What it noted.
         """
-        outputs = {file: sha256(self.folder / file) for file in files}
+        hashes = in_threads(sha256, [self.folder / file for file in files])
+        outputs = dict(zip(files, hashes, strict=True))
         marker = {"key": key, "outputs": outputs, "seconds": seconds, "facts": facts or {}}
         marker = json.loads(json.dumps(marker))
         marker["digest"] = _digest(marker)

@@ -52,9 +52,10 @@ def score_quantiles(frames: Mapping[str, pl.DataFrame], gap: pl.Series) -> dict[
     Returns:
         Quantiles of positives, of negatives and of the gap.
     """
-    found = {name: frames[name].select("score") for name in ("positives", "negatives")}
-    found["gap"] = gap.to_frame()
-    return {name: quantiles(counted(scores.lazy()).collect()) for name, scores in found.items()}
+    found = {name: frames[name]["score"] for name in ("positives", "negatives")} | {"gap": gap}
+    # Few scores are the same: they are sorted, and not counted.
+    counts = {name: pl.select(value=scores.sort(), rows=pl.lit(1)) for name, scores in found.items()}
+    return {name: quantiles(rows) for name, rows in counts.items()}
 
 
 def _ids(split_of: pl.DataFrame, split: str) -> pl.DataFrame:
@@ -63,16 +64,13 @@ def _ids(split_of: pl.DataFrame, split: str) -> pl.DataFrame:
 
 def _per_query(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[str, Any]:
     """Count the positives and negatives of every query that was not dropped."""
-    kept = ids.join(frames["accounts"].filter(~pl.col("dropped")), on="query_id", how="semi")
-    found = {}
-    for name, rows in (
-        ("positives", frames["positives"]),
-        ("negatives", frames["negatives"]),
-    ):
-        counts = rows.group_by("query_id").agg(pl.len().alias("value"))
-        every = kept.join(counts, on="query_id", how="left").select(pl.col("value").fill_null(0))
-        found[name] = quantiles(counted(every.lazy()).collect())
-    return found
+    kept = frames["accounts"].filter(~pl.col("dropped")).join(ids, on="query_id", how="semi")
+    positives = frames["positives"].group_by("query_id").agg(pl.len().alias("value"))
+    counts = {
+        "positives": kept.join(positives, on="query_id", how="left").select(pl.col("value").fill_null(0)),
+        "negatives": kept.select(value="found"),
+    }
+    return {name: quantiles(counted(values.lazy()).collect()) for name, values in counts.items()}
 
 
 def _overlap(

@@ -25,13 +25,14 @@ def gaps(positives: pl.DataFrame, negatives: pl.DataFrame) -> pl.Series:
 
     Args:
         positives: query_id, score: the rows of the candidates that are such.
-        negatives: The artefact.
+        negatives: The artefact, hardest first within each query.
 
     Returns:
         float64, in no order.
     """
     lowest = positives.group_by("query_id").agg(lowest=exact(pl.col("score").min()))
-    hardest = negatives.group_by("query_id").agg(hardest=exact(pl.col("score").max()))
+    first = negatives["query_id"].rle_id().is_first_distinct()
+    hardest = negatives.filter(first).select("query_id", hardest=exact(pl.col("score")))
     found = lowest.join(hardest, on="query_id").select(gap=pl.col("lowest") - pl.col("hardest"))
     return found["gap"].round(DECIMALS)
 

@@ -69,7 +69,7 @@ def writing(path: Path) -> Iterator[Append]:
             if isinstance(rows, pl.DataFrame):
                 rows = _fitted(path.stem, rows).to_arrow(compat_level=pl.CompatLevel.oldest())
             if writer is None:
-                strings = [name for name in rows.column_names if _holds_strings(rows.schema.field(name).type)]
+                strings = [path for field in rows.schema for path in _strings(field)]
                 # Rows are looked up by query; bounds of long texts would take time and be of no use.
                 bounds = [name for name in ("query_id",) if name in strings]
                 writer = pq.ParquetWriter(
@@ -96,12 +96,14 @@ def encoded(name: str, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None 
     Args:
         name: What the rows are; those of an artefact have their columns checked.
         frame: The rows, whose strings stand in many of them.
-        ids: Of each column that holds positions, what they are positions in: that is written.
+        ids: Of each column of positions, or of lists of them, what they are positions in: that is written.
 
     Returns:
         What a function of `writing` appends.
     """
-    ids = ids or {}
+    kinds = frame.schema.items()
+    coded = {column: kind.categories for column, kind in kinds if isinstance(kind, pl.Enum)}
+    frame, ids = frame.with_columns(pl.col(coded).to_physical()), {**coded, **(ids or {})}
     frame = _fitted(name, frame, ids)
     rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
     for at, (column, kind) in enumerate(frame.schema.items()):
@@ -116,21 +118,29 @@ def _fitted(name: str, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None 
     return schema.fit(name, frame, ids or {}) if name in schema.ARTEFACTS else frame
 
 
-def _holds_strings(kind: "pa.DataType") -> bool:
+def _strings(field: "pa.Field") -> list[str]:
+    """Say where in a column Parquet keeps strings, if it does."""
     import pyarrow as pa
 
-    return bool(pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    kind, path = field.type, field.name
+    if pa.types.is_large_list(kind):
+        kind, path = kind.value_type, f"{path}.list.element"
+    holds = pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return [path] if holds else []
 
 
-def _named(positions: pl.Series, ids: pl.Series) -> "pa.DictionaryArray":
-    """Give the ids at some positions, each once: they need not be looked for."""
+def _named(positions: pl.Series, ids: pl.Series) -> "pa.Array":
+    """Give the ids at some positions, or the lists of them, each once: they need not be looked for."""
     import pyarrow as pa
 
-    at, used = positions.to_numpy(), np.zeros(len(ids), bool)
-    used[at] = True
+    if positions.dtype == pl.List:
+        lists = positions.to_arrow(compat_level=pl.CompatLevel.oldest())
+        return pa.LargeListArray.from_arrays(lists.offsets, _named(pl.Series(lists.values), ids))
+    at = positions.to_numpy()
+    used = np.bincount(at, minlength=len(ids)) > 0
     codes = np.cumsum(used, dtype=np.int32) - 1
     values = ids.filter(pl.Series(used)).to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pa.DictionaryArray.from_arrays(pa.array(codes[at]), values)
+    return pa.DictionaryArray.from_arrays(pa.array(codes.take(at)), values)
 
 
 @dataclass(frozen=True)
@@ -158,11 +168,13 @@ class Parts:
             for number in range(file.num_row_groups):
                 yield pl.DataFrame(pl.from_arrow(file.read_row_group(number, columns or None)))
 
-    def one(self, number: int) -> pl.DataFrame:
+    def one(self, number: int, *columns: str, where: pl.Expr | None = None) -> pl.DataFrame:
         """Read a row group.
 
         Args:
             number: Which, from 0.
+            columns: Names of columns; none: all.
+            where: What must hold of a row, by any column.
 
         Returns:
             Its rows.
@@ -174,7 +186,40 @@ class Parts:
             if number >= len(self._starts) - 1:
                 raise ValueError(f"it has {len(self._starts) - 1} row groups")
             start, stop = self._starts[number : number + 2]
-            return pl.scan_parquet(self.path, glob=False).slice(start, stop - start).collect()
+            rows = pl.scan_parquet(self.path, glob=False).slice(start, stop - start)
+            rows = rows if where is None else rows.filter(where)
+            return rows.select(columns or pl.all()).collect()
+
+    def coded(self, number: int, *columns: str) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
+        """Read a row group with positions in place of strings, as `encoded` was given it.
+
+        Args:
+            number: Which, from 0.
+            columns: The columns, of strings, none of them null.
+
+        Returns:
+            Its rows, with int32 positions in these columns; and what they are positions in, by column: the
+            strings of the row group, ascending.
+
+        Raises:
+            RunError: The file is missing or damaged, or has fewer row groups.
+        """
+        import pyarrow.parquet as pq
+
+        ids: dict[str, pl.Series] = {}
+        with readable(self.path), pq.ParquetFile(self.path, read_dictionary=columns) as file:
+            names = file.schema_arrow.names
+            rows = self.one(number, *(name for name in names if name not in columns))
+            read = file.read_row_group(number, columns, use_threads=False).unify_dictionaries()
+            for name in columns:
+                codes = read.column(name).combine_chunks()
+                strings = pl.Series(name, codes.dictionary)
+                order = strings.arg_sort().to_numpy()
+                places = np.empty(len(order), np.int32)
+                places[order] = np.arange(len(order))
+                rows = rows.with_columns(pl.Series(name, places.take(codes.indices.to_numpy())))
+                ids[name] = strings.gather(order)
+        return rows.select(names), ids
 
     @functools.cached_property
     def _starts(self) -> list[int]:

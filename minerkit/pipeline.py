@@ -29,7 +29,7 @@ __all__ = ["audit_run", "evaluate_run", "ingest", "ingest_account", "mine", "tra
 #: The stages in order. A version is raised when the stage starts to write something else for the same recipe.
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "ingest": (4, stages.ingest),  # -> queries, corpus, qrels, pairs
-    "search": (5, searching.search),  # -> candidates
+    "search": (6, searching.search),  # -> candidates
     "select": (3, stages.select),  # -> judged, negatives
     "format": (2, stages.write_examples),  # -> train, dev
     "finish": (6, stages.finish),  # -> rejected, stats.json, recipe.yaml

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit import schema
 from minerkit.asking import Asked
 from minerkit.collection import Collection
 from minerkit.filters import filter_false_negatives
@@ -20,6 +19,8 @@ IntArray = npt.NDArray[np.int64]
 #: Documents a query whose retrieval is measured gets.
 DEPTH = 100
 PAIR = ("query_id", "doc_id")
+#: Where candidates come from, as a byte each: retrieval, or people's judgement.
+SOURCES = pl.Enum(["dense", "judged"])
 
 
 def retrieve(
@@ -46,9 +47,9 @@ def retrieve(
         places: What `minerkit.filters.window` gives, where this is a part of a larger collection.
 
     Returns:
-        The candidates artefact with pairs by position (`Collection.named` names them), by query, best first.
-        Rank counts the query's places with its positives taken out, from 1; it is null for documents found by
-        a search below the ceiling, and for positives below all ranked ones.
+        The candidates artefact with pairs by position (`Collection.named` names them), without scores of a
+        reranker; by query, best first. Rank counts the query's places with its positives taken out, from 1;
+        it is null for documents found by a search below the ceiling, and for positives below all ranked ones.
     """
     index, first = collection.index, collection.first or collection.index
     asked = Asked.of(collection, judged, shut, rules, wanted, places)
@@ -61,7 +62,7 @@ def retrieve(
         """Find the queries with fewer usable candidates than wanted."""
         return np.flatnonzero(np.bincount(usable["query_id"].to_numpy(), minlength=len(wanted)) < wanted)
 
-    ranked, *below = first.search(*asked.requests)
+    ranked, *below = first.search(*asked.requests[: None if collection.together else 1])
     everyone = np.arange(len(wanted))
     found = _ranked(asked.positives, ranked.top(everyone))
     if rules.judged:
@@ -75,18 +76,20 @@ def retrieve(
         accepted = _accepted(_with(found, deeper), shut, rules, places)
         found = _with(found, deeper.join(accepted, on=PAIR, how="semi"))
     if asked.fills:
-        rows = short(asked.below_ceilings(found, shut))
-        rows = rows[asked.sizes[rows] <= asked.below.k]
-        found = _with(found, _unranked(_frame(rows, below[0].top(rows)), asked.sizes))
-        # Of the others, an exact search has found all there are.
-        left = (asked.sizes > asked.below.k) | (first is not index)
+        left = np.full(len(wanted), True)
+        if below:
+            rows = short(asked.below_ceilings(found, shut))
+            rows = rows[asked.sizes[rows] <= asked.below.k]
+            found = _with(found, _unranked(_frame(rows, below[0].top(rows)), asked.sizes))
+            # Of the others, an exact search has found all there are.
+            left = (asked.sizes > asked.below.k) | (first is not index)
         rows = short(asked.below_ceilings(found, shut)) if left.any() else everyone[:0]
         rows = rows[left[rows]]
         for size in np.unique(asked.sizes[rows]):
             hits = search(rows[asked.sizes[rows] == size], asked.below, int(size))
             found = _with(found, _unranked(hits, asked.sizes))
     collection.queries.release()
-    return schema.fit("candidates", found.with_columns(pl.col("source").fill_null("dense")), PAIR)
+    return found.with_columns(pl.col("source").fill_null("dense"))
 
 
 def rankings(
@@ -187,7 +190,7 @@ def _ranked(positives: pl.DataFrame, hits: Hits) -> pl.DataFrame:
     )
     # A positive below all that were found has no rank.
     rank = pl.when(pl.col("rank") > 0).then("rank")
-    return frame.with_columns(rank, source=pl.lit(None, dtype=pl.String))
+    return frame.with_columns(rank, source=pl.lit(None, SOURCES))
 
 
 def _with_judged(found: pl.DataFrame, collection: Collection, judged: pl.DataFrame) -> pl.DataFrame:
@@ -198,7 +201,7 @@ def _with_judged(found: pl.DataFrame, collection: Collection, judged: pl.DataFra
     scores = pair_scores(collection.queries, collection.index.documents, *at)
     rows = judged.select(*PAIR, "relevance").with_columns(pl.Series("score", scores, dtype=pl.Float32))
     rows = rows.join(found.select(*PAIR, "rank"), on=PAIR, how="left", maintain_order="left")
-    rows = rows.with_columns(pl.lit("judged").alias("source"))
+    rows = rows.with_columns(pl.lit("judged", SOURCES).alias("source"))
     return _ordered(pl.concat([found.join(rows, on=PAIR, how="anti"), rows.select(found.columns)]))
 
 

@@ -1,17 +1,21 @@
 """Draw each query's negatives from its judged candidates, and account for every query."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from minerkit import schema
 from minerkit.filters import BACKFILLABLE
+from minerkit.positions import named
 from minerkit.recipe import Mine
 from minerkit.text import scattered
 
 __all__ = ["line_up", "pool_sizes", "sample_negatives", "share_out"]
 
 IntArray = npt.NDArray[np.int64]
+Ids = Mapping[str, pl.Series]
 
 
 def pool_sizes(positives: IntArray, rules: Mine) -> IntArray:
@@ -43,22 +47,26 @@ def sample_negatives(
         The negatives artefact, hardest first within each query; and an account of every query: query_id,
         found, wanted, dropped. With `drop` and `backfill`, a query that cannot be filled is dropped.
     """
-    return share_out(*line_up(judged, positives, rules), rules, before)
+    negatives, accounts = share_out(*line_up(judged, positives, rules), rules, before)
+    return schema.fit("negatives", negatives), accounts
 
 
-def line_up(judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine) -> tuple[pl.DataFrame, pl.DataFrame]:
+def line_up(
+    judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine, ids: Ids | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Choose as many negatives as each query may get at most: what needs nothing of the queries before.
 
     Args:
-        judged: As `sample_negatives` takes it.
-        positives: As `sample_negatives` takes it.
+        judged: As `sample_negatives` takes it, but for the ids.
+        positives: As `sample_negatives` takes it, but for the ids.
         rules: The recipe's `mine` section.
+        ids: Where query_id and doc_id are positions: what they are positions in.
 
     Returns:
         What was chosen, in the order of drawing; and query_id, positives, wanted, found, dropped.
     """
     most = positives.with_columns(wanted=pl.Series(_at_most(positives["positives"].to_numpy(), rules)))
-    chosen = _first(_pool(judged, most, rules)).with_columns(fill=pl.lit("mined"))
+    chosen = _first(_pool(judged, most, rules, ids or {})).with_columns(fill=pl.lit("mined"))
     if rules.shortfall == "backfill":
         easier = judged.filter(pl.col("reason").is_in(BACKFILLABLE))
         easier = easier.join(most, on="query_id", how="left", maintain_order="left").with_columns(
@@ -86,7 +94,7 @@ def share_out(
         before: Positives of the queries before these that were kept.
 
     Returns:
-        What `sample_negatives` gives.
+        What `sample_negatives` gives, with ids or positions as they were.
     """
     kept = accounts.filter(~pl.col("dropped"))
     exact = kept.select("query_id", wanted=pl.Series(_exactly(kept["positives"].to_numpy(), rules, before)))
@@ -99,7 +107,8 @@ def share_out(
     )
     accounts = accounts.with_columns(wanted=pl.coalesce("exact", "wanted"))
     found_of = pl.min_horizontal("found", "wanted").alias("found")
-    return schema.fit("negatives", chosen), accounts.select("query_id", found_of, "wanted", "dropped")
+    accounts = accounts.select("query_id", found_of, "wanted", "dropped")
+    return chosen.select(name for name in schema.ARTEFACTS["negatives"] if name in chosen.columns), accounts
 
 
 def _at_most(positives: IntArray, rules: Mine) -> IntArray:
@@ -123,19 +132,21 @@ def _per_positive(rules: Mine) -> float:
     return (1 - ratio) / ratio
 
 
-def _pool(judged: pl.DataFrame, most: pl.DataFrame, rules: Mine) -> pl.DataFrame:
+def _pool(judged: pl.DataFrame, most: pl.DataFrame, rules: Mine, ids: Ids) -> pl.DataFrame:
     """Line up the eligible candidates negatives are drawn from, in the order of drawing."""
-    eligible = judged.filter(pl.col("reason").is_null())
-    eligible = eligible.join(most, on="query_id", how="left", maintain_order="left")
     enough = pl.col("wanted") + rules.range_min
     if rules.strategy == "top":
         end = enough if rules.range_max is None else pl.min_horizontal(enough, pl.lit(rules.range_max))
     else:
         end = pl.max_horizontal(enough, pl.lit(rules.range_max or rules.keep))
-    pool = eligible.filter(_place().is_between(rules.range_min, end, "left"))
+    most = most.with_columns(end=end)
+    eligible = judged.filter(pl.col("reason").is_null()).filter(_place() < (most["end"].max() or 0))
+    eligible = eligible.join(most, on="query_id", how="left", maintain_order="left")
+    pool = eligible.filter(_place().is_between(rules.range_min, pl.col("end"), "left")).drop("end")
     if rules.strategy == "top":
         return pool
-    return pool.with_columns(turn=_lots(pool, rules.seed)).sort("query_id", "turn", maintain_order=True)
+    pool = pool.with_columns(turn=_lots(named(pool, ids), rules.seed))
+    return pool.sort("query_id", "turn", maintain_order=True)
 
 
 def _first(pool: pl.DataFrame) -> pl.DataFrame:

@@ -101,7 +101,7 @@ def _search_all(
         advance(1)
     trim()
     first = plan.searcher(train.collection.index)
-    sides["train"] = replace(train, collection=replace(train.collection, first=first))
+    sides["train"] = replace(train, collection=replace(train.collection, first=first, together=plan.together))
     parts = shards(given.queries)
     for side in sides.values():
         if side.collection.first in (None, side.collection.index):

@@ -15,6 +15,7 @@ from minerkit.errors import SourceError
 from minerkit.filters import filter_false_negatives, round_trip, window
 from minerkit.formats import format_examples
 from minerkit.parquet import Parts, encoded, writing
+from minerkit.positions import named, placed
 from minerkit.recipes import recipe_yaml
 from minerkit.samplers import line_up, share_out
 from minerkit.sources import fingerprint, read
@@ -26,6 +27,9 @@ from minerkit.work import SPLITS, TEXTS, Shard, Work, decided, document_texts, p
 
 __all__ = ["finish", "ingest", "select", "write_examples"]
 
+PAIR = ("query_id", "doc_id")
+#: The place of a row, from 0.
+PLACE = pl.int_range(pl.len(), dtype=pl.Int32)
 REJECTED = ("stage", "reason", "source", "text")
 
 
@@ -115,9 +119,10 @@ def _raw(work: Work, stage: Stage, entries: Path) -> tuple[pl.DataFrame, pl.Data
 
 
 class _Judged(NamedTuple):
-    """A shard whose candidates are judged: what `line_up` gives, and the queries that are lost."""
+    """A shard whose candidates are judged: what `line_up` gives, and the lost queries, all by position."""
 
     split: str
+    ids: dict[str, pl.Series]
     rows: pl.DataFrame
     chosen: pl.DataFrame
     accounts: pl.DataFrame
@@ -141,15 +146,16 @@ def select(work: Work, stage: Stage) -> None:
     found = work.run.parts("candidates.parquet")
 
     def judged(shard: Shard) -> _Judged:
+        candidates, ids = found.coded(shard.number, *PAIR)
         own = counts_of[shard.split][shard.start : shard.stop]
-        candidates = found.one(shard.number)
+        shut = placed(excluded.join(own, on="query_id", how="semi"), ids)
+        own = placed(own, {"query_id": ids["query_id"]})
         lost = round_trip(candidates, rules.round_trip).select("query_id")
         if len(lost):
             own = own.join(lost, on="query_id", how="anti", maintain_order="left")
             candidates = candidates.join(own, on="query_id", how="semi", maintain_order="left")
-        shut = excluded.join(own, on="query_id", how="semi")
         rows = filter_false_negatives(candidates, shut, rules, places[shard.split])
-        return _Judged(shard.split, rows, *line_up(rows, own, rules), lost)
+        return _Judged(shard.split, ids, rows, *line_up(rows, own, rules, ids), lost)
 
     def in_turn() -> Iterator[tuple[_Judged, int]]:
         """Tell each shard how many positives were kept before it: its share of the ratio begins there."""
@@ -161,8 +167,9 @@ def select(work: Work, stage: Stage) -> None:
     def drawn(turn: tuple[_Judged, int]) -> tuple[Any, Any, tuple[pl.DataFrame, ...]]:
         part, before = turn
         negatives, account = share_out(part.chosen, part.accounts, rules, before)
-        told = account, verdicts(part.rows, negatives, part.split), part.lost
-        return encoded("judged", part.rows), encoded("negatives", negatives), told
+        counts = verdicts(part.rows, negatives, part.split)
+        told = named(account, part.ids), counts, named(part.lost, part.ids)
+        return encoded("judged", part.rows, part.ids), encoded("negatives", negatives, part.ids), told
 
     tellings = []
     with stage.table("judged.parquet") as add_judged, stage.table("negatives.parquet") as add_negatives:
@@ -198,23 +205,29 @@ def write_examples(work: Work, stage: Stage) -> None:
     ids = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()["doc_id"]
     texts, candidates = document_texts(work), run.parts("candidates.parquet")
 
-    def rows(own: pl.DataFrame, relevant: pl.DataFrame) -> pl.DataFrame:
+    def rows(split: str, own: pl.DataFrame, relevant: pl.DataFrame) -> Any:
         negatives = run.between("negatives.parquet", own["query_id"])
         used = pl.concat([relevant["doc_id"], negatives["doc_id"]]).unique().sort()
-        corpus = pl.DataFrame({"doc_id": used, "text": texts.gather(ids.search_sorted(used))})
-        return format_examples(own, corpus, relevant, negatives, recipe.format, recipe.names, width)
+        corpus = used.to_frame("doc_id").with_columns(text=PLACE)
+        made = format_examples(
+            own.with_columns(text=PLACE), corpus, relevant, negatives, recipe.format, recipe.names, width
+        )
+        # Texts, which stand in many rows, are positions until they are written.
+        documents = texts.gather(ids.search_sorted(used))
+        kinds = made.schema.items()
+        written = {name: documents for name, kind in kinds if kind in (pl.Int32, pl.List(pl.Int32))}
+        return encoded(split, made, written | {recipe.names[0]: own["text"]})
 
     def formatted(shard: Shard) -> Any:
         own = queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]
         own = own.filter(~pl.col("query_id").is_in(lost.implode()))
-        relevant = candidates.one(shard.number).filter(pl.col("relevance") > 0)
-        relevant = relevant.join(own, on="query_id", how="semi", maintain_order="left")
-        return encoded(shard.split, rows(own, relevant))
+        relevant = candidates.one(shard.number, "query_id", "doc_id", "score", where=pl.col("relevance") > 0)
+        return rows(shard.split, own, relevant.join(own, on="query_id", how="semi", maintain_order="left"))
 
     with stage.table("train.parquet") as add_train, stage.table("dev.parquet") as add_dev:
         add = {"train": add_train, "dev": add_dev}
         for split in SPLITS:  # a split without rows has columns all the same
-            add[split](encoded(split, rows(queries.clear(), schema.empty("candidates"))))
+            add[split](rows(split, queries.clear(), schema.empty("candidates")))
         parts = shards(queries)
         for shard, made in zip(parts, ahead(formatted, parts), strict=True):
             add[shard.split](made)

@@ -41,6 +41,7 @@ def run_stats(
         .len("rows")
         .sort("stage", "rows", descending=[False, True])
     )
+    parts = ("accounts", "verdicts", "positives")
     gap = gaps(frames["positives"], frames["negatives"])
     written = {split: dataset_stats(files[split], None) for split in SPLITS}
     return {
@@ -53,7 +54,7 @@ def run_stats(
         "search": facts["search"]["search"],
         "encoder_note": facts["search"]["note"],
         "splits": {
-            split: _split({name: _of(frame, split_of, split) for name, frame in frames.items()})
+            split: _split(*(_of(frames[name], split_of, split) for name in parts))
             | {"rows": written[split]["size"]}
             for split in queries["split"].unique().sort(descending=True)
         },
@@ -68,36 +69,34 @@ def run_stats(
 def _of(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame:
     if "split" in frame.columns:
         return frame.filter(pl.col("split") == split)
-    if "query_id" not in frame.columns:
-        return frame
     return frame.join(split_of.filter(pl.col("split") == split).select("query_id"), on="query_id", how="semi")
 
 
-def _split(frames: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
-    accounts, negatives = frames["accounts"], frames["negatives"]
+def _split(accounts: pl.DataFrame, verdicts: pl.DataFrame, positives: pl.DataFrame) -> dict[str, Any]:
     kept = accounts.filter(~pl.col("dropped"))
-    positives = frames["positives"].join(kept, on="query_id", how="semi")
-    fills = dict(negatives["fill"].value_counts().rows())
+    positives = positives.join(kept, on="query_id", how="semi")
+    taken, documents = verdicts.filter("taken"), pl.col("documents").sum()
+    eligible = taken.filter(pl.col("reason").is_null())
+    mined, negatives = (int(rows.select(documents).item()) for rows in (eligible, taken))
     skipped = (
-        frames["verdicts"]
-        .drop_nulls("reason")
+        verdicts.drop_nulls("reason")
         .group_by("reason")
-        .agg(pl.col("documents").sum())
+        .agg(documents)
         .sort("documents", "reason", descending=[True, False])
     )
     wanted = int(accounts["wanted"].sum())
     return {
         "queries": len(accounts),
         "wanted": wanted,
-        "mined": fills.get("mined", 0),
-        "backfilled": fills.get("backfill", 0),
+        "mined": mined,
+        "backfilled": negatives - mined,
         "missing": int(kept.select((pl.col("wanted") - pl.col("found")).clip(0).sum()).item()),
         "short_queries": len(kept.filter(pl.col("found") < pl.col("wanted"))),
         "dropped_queries": int(accounts["dropped"].sum()),
-        "filled": fills.get("mined", 0) / wanted if wanted else 0.0,
+        "filled": mined / wanted if wanted else 0.0,
         "positives": len(positives),
-        "negatives": len(negatives),
-        "positive_share": len(positives) / max(1, len(positives) + len(negatives)),
+        "negatives": negatives,
+        "positive_share": len(positives) / max(1, len(positives) + negatives),
         "skipped": dict(skipped.rows()),
     }
 

@@ -69,7 +69,7 @@ def frames(**changed: pl.DataFrame) -> dict[str, pl.DataFrame]:
             {"query_id": ["q1", "q2"], "doc_id": ["d1", "d2"], "relevance": [1, 1], "score": [0.9, 0.8]}
         ),
         "negatives": pl.DataFrame(
-            {"query_id": ["q1", "q1", "q2"], "doc_id": ["d2", "d3", "d1"], "score": [0.5, 0.7, 0.1]}
+            {"query_id": ["q1", "q1", "q2"], "doc_id": ["d3", "d2", "d1"], "score": [0.7, 0.5, 0.1]}
         ),
         "qrels": pl.DataFrame({"query_id": ["q1", "q2"], "doc_id": ["d1", "d2"], "relevance": [1, 1]}),
         "pairs": pl.DataFrame({"query": ["What is it?"], "positive": ["a"]}),

@@ -10,6 +10,7 @@ import pytest
 from minerkit import schema
 from minerkit.errors import RunError
 from minerkit.parquet import Parts, encoded, writing
+from minerkit.positions import named
 
 ROWS = pl.DataFrame({"id": [f"q{i}" for i in range(10)], "n": range(10), "score": [i / 7 for i in range(10)]})
 
@@ -119,6 +120,59 @@ def test_positions_are_written_as_what_stands_there(tmp_path):
         ("qa", "d3"), ("qa", "d1"), ("qc", "d3"), ("qc", "d3"),
     ]  # fmt: skip
     assert pl.concat(Parts(tmp_path / "negatives.parquet").of()).equals(written)
+
+
+@pytest.mark.parametrize("strings", [["b", "a", "c", "a", "b"], ["a", "b", "b", "c", "d"], []])
+@pytest.mark.parametrize("large", [0, 400_000])
+def test_a_row_group_is_read_by_position(tmp_path, strings, large):
+    # Pyarrow gives up on a dictionary that grows too large, and writes strings as they are.
+    strings = [name + "x" * large for name in strings]
+    frame = pl.DataFrame(
+        {"n": range(len(strings)), "id": strings, "text": strings},
+        schema_overrides={"n": pl.Int64, "id": pl.String, "text": pl.String},
+    )
+    for name, rows in (("plain", lambda rows: rows), ("encoded", lambda rows: encoded("rows", rows))):
+        with writing(tmp_path / f"{name}.parquet") as append:
+            append(rows(ROWS.select("n", "id", text="id")))
+            append(rows(frame))
+        parts = Parts(tmp_path / f"{name}.parquet")
+        if strings:
+            found, ids = parts.coded(1, "id")
+            assert ids["id"].to_list() == sorted(set(strings)) and found.columns == frame.columns
+            assert found.schema["id"] == pl.Int32 and named(found, ids).equals(frame)
+        with pytest.raises(RunError, match=rf"{name}.parquet is damaged"):
+            parts.coded(2, "id")
+
+
+def test_a_row_group_is_read_in_part(tmp_path):
+    with writing(tmp_path / "rows.parquet") as append:
+        append(ROWS[:7])
+        append(ROWS[7:])
+    found = Parts(tmp_path / "rows.parquet").one(0, "id", "score", where=pl.col("n") > 4)
+    assert found.equals(ROWS[5:7].select("id", "score"))
+
+
+def test_lists_of_positions_are_written_as_lists_of_what_stands_there(tmp_path):
+    texts, lists = pl.Series(["never used", "b" * 50_000, "a" * 50_000]), [[2, 1], [], [1, 1, 2]]
+    frame = pl.DataFrame(
+        {"documents": lists, "labels": [[1, 0], [], [0, 0, 1]]},
+        schema={"documents": pl.List(pl.Int32), "labels": pl.List(pl.Int64)},
+    )
+    with writing(tmp_path / "rows.parquet") as append:
+        append(encoded("train", frame, {"documents": texts}))
+        append(encoded("train", frame[2:], {"documents": texts}))
+    expected = frame.with_columns(pl.col("documents").list.eval(pl.lit(texts).gather(pl.element())))
+    assert pl.read_parquet(tmp_path / "rows.parquet").equals(pl.concat([expected, expected[2:]]))
+    column = pq.ParquetFile(tmp_path / "rows.parquet").metadata.row_group(0).column(0)
+    assert column.total_uncompressed_size < 110_000  # each text once
+
+
+def test_few_values_of_a_byte_each_are_written_as_strings(tmp_path):
+    kinds = pl.Enum(["never", "dense", "judged"])
+    frame = pl.DataFrame({"source": ["judged", "dense", "judged"]}, schema={"source": kinds})
+    with writing(tmp_path / "rows.parquet") as append:
+        append(encoded("rows", frame))
+    assert pl.read_parquet(tmp_path / "rows.parquet").equals(frame.cast(pl.String))
 
 
 def test_a_long_text_in_many_rows_is_stored_once_a_row_group(tmp_path):

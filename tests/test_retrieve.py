@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -36,9 +38,15 @@ def retrieve(collection: Collection, judged: pl.DataFrame, shut: pl.DataFrame, *
     return collection.named(module.retrieve(collection, judged, shut, *rest))
 
 
-@given(seed=st.integers(0, 3000), margin=st.sampled_from([0.0, 0.1, 0.4]), keep=st.sampled_from([1, 4, 50]))
-def test_every_query_gets_its_eligible_documents_while_there_are_any(seed, margin, keep):
+@given(
+    seed=st.integers(0, 3000),
+    margin=st.sampled_from([0.0, 0.1, 0.4]),
+    keep=st.sampled_from([1, 4, 50]),
+    together=st.booleans(),
+)
+def test_every_query_gets_its_eligible_documents_while_there_are_any(seed, margin, keep, together):
     collection, qrels, scores = world(seed, 6, 40)
+    collection = replace(collection, together=together)
     rules = Mine.model_validate({"relative_margin": margin, "keep": keep})
     rng = np.random.default_rng(seed)
     shut = {
@@ -63,6 +71,18 @@ def test_every_query_gets_its_eligible_documents_while_there_are_any(seed, margi
         )
         ranked = kept.sort("rank").select("doc_id", "rank").rows()
         assert ranked[:keep] == [(f"d{d:03}", place + 1) for place, d in enumerate(order[:keep])]
+
+
+@given(seed=st.integers(0, 3000), wanted=st.integers(1, 40))
+def test_looking_below_the_ceilings_of_all_queries_or_of_few_finds_the_same(seed, wanted):
+    collection, qrels, _ = world(seed, 9, 60)
+    rules, sizes = Mine.model_validate({"relative_margin": 0.1, "keep": 3}), np.full(9, wanted)
+    sizes[:4] = np.random.default_rng(seed).integers(1, 60, 4)
+    each = [
+        retrieve(replace(collection, together=together), qrels, NOTHING, rules, sizes)
+        for together in (True, False)
+    ]
+    assert each[0].equals(each[1])
 
 
 def test_positives_are_scored_whether_retrieved_or_not():

@@ -9,7 +9,7 @@ import minerkit
 ROOT = Path(minerkit.__file__).parent
 #: A module imports from the rows above its own only.
 LAYERS = [
-    {"errors", "variants", "threads", "evaluators", "texts", "batches", "compiled"},
+    {"errors", "variants", "threads", "evaluators", "texts", "batches", "compiled", "positions"},
     {"schema", "files", "recipe", "words", "progress", "sentences", "memory", "overlap", "vectors"},
     {"text", "table"},
     {"prefixes"},

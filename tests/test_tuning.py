@@ -8,6 +8,7 @@ from minerkit.recipes import load_recipe
 from minerkit.search import Hits, Index, Request, tuning
 from minerkit.search.lists import Lists
 from minerkit.search.request import Pairs
+from minerkit.search.scores import exact_scores
 from minerkit.search.tuning import Plan, recall, tuned
 
 
@@ -31,7 +32,7 @@ def test_queries_are_drawn_from_all(monkeypatch):
 
 def test_exact_is_exact(index):
     plan = tuned(index, asked(10), 300, Search(mode="exact"))
-    assert plan == Plan("exact") and plan.searcher(index) is index
+    assert plan == Plan("exact", plan.together) and plan.searcher(index) is index
     assert plan.facts() == {"mode": "exact", "recall": 1.0}
 
 
@@ -84,7 +85,25 @@ def test_a_plan_comes_back_from_its_tables(index):
     assert isinstance(again.searcher(index), Lists)
     assert (again.found.centroids == plan.found.centroids).all()
     assert (again.found.list_of == plan.found.list_of).all()
-    assert Plan.of(Plan("exact").frames(), 48) == Plan("exact")
+    for together in (True, False):
+        assert Plan.of(Plan("exact", together).frames(), 48) == Plan("exact", together)
+
+
+@pytest.mark.parametrize("mode", ["auto", "exact"])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.2, 1.0])
+@pytest.mark.parametrize("how", ["ceilings", "blocked"])
+def test_all_is_asked_together_where_the_best_leave_many_queries_short(index, mode, share, how):
+    best = Request(topics(2, 300), 10, Pairs.none())
+    hits, few = index.top(best), np.arange(300) < 300 * share
+    # Of the ten best, three are to be left: enough for three, too few for those of whom only two are.
+    scores = exact_scores(hits.scores)
+    ceilings = np.where(few, scores[:, 8], scores[:, 7]) if how == "ceilings" else None
+    documents = hits.documents[:, :8].ravel()
+    keep = np.tile(np.arange(8) < 7, 300) | np.repeat(few, 8)
+    blocked = Pairs.of(np.repeat(np.arange(300), 8)[keep], documents[keep])
+    below = Request(best.queries, 3, Pairs.none() if how == "ceilings" else blocked, ceilings)
+    assert tuned(index, [best, below], 300, Search(mode=mode)).together == (share >= tuning.TOGETHER)
+    assert not tuned(index, [best], 300, Search(mode=mode)).together
 
 
 def test_recall_counts_what_there_was_to_find():

@@ -14,23 +14,33 @@ from minerkit.recipe import Search
 from minerkit.search.index import Index
 from minerkit.search.lists import Clusters, Lists, clusters
 from minerkit.search.request import Hits, Request
+from minerkit.search.scores import exact_scores
 
 __all__ = ["Plan", "drawn", "recall", "tuned"]
 
 #: Queries that an approximate search is measured on, and that an exact one is timed on at first.
 SAMPLE, TIMED = 4096, 512
+#: The share of queries that what is asked first leaves short from which all is asked of every query at once:
+#: looking twice at all products takes about as long as making those of so many queries again.
+TOGETHER = 0.1
 #: Seconds of exact search from which `auto` looks for something faster.
 WORTH = 120.0
 #: The share of the lists that a query is searched in at first; how many times as many at each further try.
 SHARE, MORE = 1 / 16, 1.25
 SEED = 12
+PLAN = {"mode": pl.String, "together": pl.Boolean, "recall": pl.Float64, "probes": pl.Int64}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to search: exactly, or in so many of these lists, with the recall that was measured."""
+    """How to search: exactly, or in so many of these lists, with the recall that was measured.
+
+    Either all requests are searched together for every query; or the first alone, which few queries leave
+    short.
+    """
 
     mode: Literal["exact", "ann"]
+    together: bool = True
     recall: float = 1.0
     probes: int = 0
     found: Clusters | None = None
@@ -46,7 +56,7 @@ class Plan:
         """Give the plan as tables, to be stored."""
         found = self.found or Clusters(np.empty((0, 0), np.float32), np.empty(0, np.int32))
         return {
-            "plan": pl.DataFrame({"mode": [self.mode], "recall": [self.recall], "probes": [self.probes]}),
+            "plan": pl.DataFrame([[self.mode], [self.together], [self.recall], [self.probes]], schema=PLAN),
             "centroids": pl.DataFrame({"value": found.centroids.ravel()}),
             "lists": pl.DataFrame({"list": found.list_of}),
         }
@@ -54,11 +64,11 @@ class Plan:
     @classmethod
     def of(cls, frames: dict[str, pl.DataFrame], dim: int) -> "Plan":
         """Read a plan that was stored."""
-        mode, measured, probes = frames["plan"].row(0)
+        mode, together, measured, probes = frames["plan"].row(0)
         if mode == "exact":
-            return cls("exact")
+            return cls("exact", together)
         centroids = frames["centroids"]["value"].to_numpy(writable=True).reshape(-1, dim)
-        return cls("ann", measured, probes, Clusters(centroids, frames["lists"]["list"].to_numpy()))
+        return cls("ann", together, measured, probes, Clusters(centroids, frames["lists"]["list"].to_numpy()))
 
     def searcher(self, index: Index) -> Index | Lists:
         """Give what searches as planned, in the documents of an index."""
@@ -82,7 +92,8 @@ def tuned(index: Index, requests: Sequence[Request], count: int, spec: Search) -
 
     Args:
         index: The documents.
-        requests: What will be asked, of some of the queries; of the same in each.
+        requests: What will be asked, of some of the queries; of the same in each. What follows the first is
+            for queries that it leaves short.
         count: How many queries there are in all.
         spec: The recipe's `search` section.
 
@@ -90,21 +101,22 @@ def tuned(index: Index, requests: Sequence[Request], count: int, spec: Search) -
         The plan. An approximate search gets more effort until the share of the documents wanted that it
         finds, over these queries, reaches the target for each request. `auto` takes it where it saves time.
     """
-    if spec.mode == "exact" or index.device != "cpu":
+    if index.device != "cpu":
         return Plan("exact")
     everyone = np.arange(len(requests[0]))
-    timed = everyone[:TIMED]
+    timed = [request.only(everyone[:TIMED]) for request in requests]
 
-    def timing(rows: npt.NDArray[np.int64]) -> float:
+    def timing(requests: Sequence[Request]) -> tuple[Hits, float]:
         started = time.monotonic()
-        index.search(*(request.only(rows) for request in requests))[0].top(rows)
-        return time.monotonic() - started
+        return index.search(*requests)[0].top(np.arange(len(requests[0]))), time.monotonic() - started
 
     index.prepare()
-    timing(everyone[:1])  # the first search of all may have to compile its loops
-    exact_seconds = timing(timed) * count / max(1, len(timed))
-    if spec.mode == "auto" and exact_seconds < WORTH:
-        return Plan("exact")
+    timing([request.only(everyone[:1]) for request in requests])  # the first search may compile its loops
+    first, seconds = timing(timed)
+    exactly = Plan("exact", any(_short(first, request) >= TOGETHER for request in timed[1:]))
+    exact_seconds = seconds * count / max(1, len(timed[0]))
+    if spec.mode == "exact" or (spec.mode == "auto" and exact_seconds < WORTH):
+        return exactly
     best = [found.top(everyone) for found in index.search(*requests)]
     index.forget()  # lists have codes of their own
     started = time.monotonic()
@@ -116,10 +128,10 @@ def tuned(index: Index, requests: Sequence[Request], count: int, spec: Search) -
         hits = [found.top(everyone) for found in lists.search(*requests)]
         seconds = made + (time.monotonic() - started) * count / max(1, len(everyone))
         if spec.mode == "auto" and seconds > exact_seconds:
-            return Plan("exact")
+            return exactly
         measured = min(recall(*pair) for pair in zip(hits, best, strict=True))
         if measured >= spec.recall_target or probes == len(found.centroids):
-            return Plan("ann", measured, probes, found)
+            return Plan("ann", True, measured, probes, found)
         probes = min(math.ceil(MORE * probes), len(found.centroids))
 
 
@@ -136,3 +148,16 @@ def recall(hits: Hits, best: Hits) -> float:
     there = best.documents >= 0
     met = [np.isin(row, own) for row, own in zip(best.documents, hits.documents, strict=True)]
     return float((np.stack(met) & there).sum() / there.sum()) if there.any() else 1.0
+
+
+def _short(best: Hits, request: Request) -> float:
+    """Give the share of queries that get fewer documents for a request from the best than it wants."""
+    rows, places = np.nonzero(best.documents >= 0)
+    documents, scores = best.documents[rows, places], exact_scores(best.scores[rows, places])
+    size = 1 + max(documents.max(initial=0), request.blocked.documents.max(initial=0))
+    blocked = request.blocked.queries * size + request.blocked.documents
+    counts = ~np.isin(rows * size + documents, blocked)
+    if request.ceilings is not None:
+        counts &= scores <= request.ceilings[rows]
+    found = np.bincount(rows[counts], minlength=len(request))
+    return float((found < request.k).mean()) if len(request) else 0.0
