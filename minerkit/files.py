@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["replacing", "sha256"]
+__all__ = ["put", "replacing", "sha256"]
 
 
 @contextmanager
@@ -34,10 +34,24 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     _settle(path.parent)
 
 
-def _settle(folder: Path) -> None:
-    """Sync a folder, so that a file renamed in it still has its name after a power cut."""
+def put(made: Path, folder: Path) -> None:
+    """Rename a folder, all of it on the disk: after a power cut it is there whole or not at all.
+
+    Args:
+        made: The folder.
+        folder: Its new name, on the same disk; nothing is there.
+    """
+    for path in made.rglob("*"):
+        _settle(path)
+    _settle(made)
+    made.rename(folder)
+    _settle(folder.parent)
+
+
+def _settle(path: Path) -> None:
+    """Sync a file or a folder, so that a file renamed in it still has its name after a power cut."""
     if os.name == "posix":  # elsewhere a folder cannot be opened
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from minerkit.files import replacing, sha256
+from minerkit.files import put, replacing, sha256
 
 
 def test_a_file_is_written_whole(tmp_path):
@@ -50,6 +50,24 @@ def test_the_file_is_synced_then_its_folder(tmp_path, monkeypatch):
     (first, second) = synced
     assert first == (False, 3, False)
     assert (second[0], second[2]) == (True, True)
+
+
+def test_a_folder_gets_its_name_when_all_of_it_is_on_the_disk(tmp_path, monkeypatch):
+    synced, original = [], os.fsync
+
+    def watched(handle):
+        synced.append((os.fstat(handle).st_ino, (tmp_path / "there").exists()))
+        original(handle)
+
+    made = tmp_path / "scratch" / "model"
+    (made / "1_Pooling").mkdir(parents=True)
+    (made / "weights").write_bytes(b"1" * 1000)
+    (made / "1_Pooling" / "config.json").write_text("{}")
+    inside = {(path.stat().st_ino, False) for path in (made, *made.rglob("*"))}
+    monkeypatch.setattr(os, "fsync", watched)
+    put(made, tmp_path / "there")
+    assert set(synced[:-1]) == inside and synced[-1] == (tmp_path.stat().st_ino, True)
+    assert (tmp_path / "there" / "weights").read_bytes() == b"1" * 1000 and not made.exists()
 
 
 def test_others_may_read_the_file(tmp_path):

@@ -1,7 +1,6 @@
 """A static encoder trained on the run's own pairs: no download, any language, about a minute on two cores."""
 
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from filelock import FileLock
 
 from minerkit.cache import cache_folder
 from minerkit.errors import EncoderError
+from minerkit.files import put
 
 __all__ = ["trained_folder"]
 
@@ -58,7 +58,7 @@ def trained_folder(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[in
                 _train(pairs, texts, progress, Path(scratch)).save_pretrained(
                     str(made), create_model_card=False
                 )
-                shutil.move(made, folder)
+                put(made, folder)
         else:
             progress(len(pairs))
     return folder
