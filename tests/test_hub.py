@@ -142,13 +142,7 @@ result = next(iter(datasets.load_dataset("user/undisturbed", "corpus", split="co
 
 @pytest.mark.parametrize(
     "action",
-    [
-        503,
-        412,
-        "lose",
-        "html",
-        *(pytest.param(action, marks=pytest.mark.slow) for action in (429, 409, "drop")),
-    ],
+    [503, "lose", *(pytest.param(it, marks=pytest.mark.slow) for it in (429, 412, 409, "drop", "html"))],
 )
 def test_a_commit_that_fails_is_made_again(hub, client, sample_run, undisturbed, action):
     repo = f"user/commit-{action}"
@@ -162,13 +156,13 @@ def test_a_commit_that_fails_is_made_again(hub, client, sample_run, undisturbed,
 @pytest.mark.parametrize(
     ("request_", "action"),
     [
-        (r"GET /api/datasets/user/", 503),
+        pytest.param(r"GET /api/datasets/user/", 503, marks=pytest.mark.slow),
         pytest.param(r"POST /api/repos/create", 429, marks=pytest.mark.slow),
-        (r"POST .*/preupload/", "drop"),
+        pytest.param(r"POST .*/preupload/", "drop", marks=pytest.mark.slow),
         pytest.param(r"POST .*/objects/batch", 503, marks=pytest.mark.slow),
         (r"PUT /_lfs/", "drop"),
         pytest.param(r"POST /_lfs/.*/verify", 500, marks=pytest.mark.slow),
-        (r"POST /api/validate-yaml", "html"),
+        pytest.param(r"POST /api/validate-yaml", "html", marks=pytest.mark.slow),
     ],
 )
 def test_a_fault_at_any_other_step_changes_nothing_in_the_end(

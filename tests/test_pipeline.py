@@ -175,7 +175,7 @@ LEAKS = {
 }
 
 
-@pytest.mark.parametrize("strategy", ["top", "random"])
+@pytest.mark.parametrize("strategy", ["top", pytest.param("random", marks=pytest.mark.slow)])
 def test_planted_leaks_do_not_come_through(sample_pairs, tmp_path, strategy):
     """Every positive is planted under other spellings, and every query as a document."""
     rows = [{"query": q, "positive": p} for q, p in sample_pairs.rows()]

@@ -172,8 +172,15 @@ def test_everything_is_reached_by_keyboard_with_the_focus_in_sight(page):
     assert "Positive" in page.locator("#list details").nth(1).inner_text()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        pytest.param(1280, "dark", marks=pytest.mark.slow),
+        pytest.param(390, "light", marks=pytest.mark.slow),
+    ],
+)
 def test_accessible_and_within_the_screen(browser, page_file, width, scheme):
     context = browser.new_context(
         viewport={"width": width, "height": 850}, color_scheme=scheme, bypass_csp=True

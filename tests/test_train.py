@@ -174,7 +174,9 @@ def test_a_cut_training_goes_on_and_ends_the_same(kind, step, when, run, uncut, 
     assert made(run) == uncut(recipe)
 
 
-@pytest.mark.parametrize("kind", ["early_stopping", pytest.param("accumulation", marks=slow), "epochs"])
+@pytest.mark.parametrize(
+    "kind", ["early_stopping", pytest.param("accumulation", marks=slow), pytest.param("epochs", marks=slow)]
+)
 def test_a_cut_training_goes_on_with_what_it_counts(kind, run, retrieving, uncut, monkeypatch):
     own = {
         "early_stopping": {"early_stopping": 2, "args": {**ARGS, "max_steps": 20, "learning_rate": 1e-9}},
