@@ -73,7 +73,7 @@ def run(sample_run, tmp_path) -> Path:
     return Path(shutil.copytree(sample_run, tmp_path / "gooaq"))
 
 
-@pytest.mark.parametrize("either", ["lfs", "xet"], indirect=True)
+@pytest.mark.parametrize("either", [pytest.param("lfs", marks=pytest.mark.slow), "xet"], indirect=True)
 def test_every_config_loads_back_row_for_row(hub, either, sample_run, request):
     repo, start = f"user/{request.node.callspec.id}", len(hub.requests())
     done = push(either, sample_run, repo)
@@ -175,10 +175,8 @@ def test_a_fault_at_any_other_step_changes_nothing_in_the_end(
     assert len(hub.commits(repo)) == 2
 
 
-@pytest.mark.parametrize(
-    ("mode", "upload"),
-    [("lfs", "PUT /_lfs/"), pytest.param("xet", "xet-write-token", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("mode", "upload"), [("lfs", "PUT /_lfs/"), ("xet", "xet-write-token")])
 def test_a_killed_push_goes_on_where_it_stood(hub, run, tmp_path, undisturbed, mode, upload):
     repo, start = f"user/killed-{mode}", len(hub.requests())
     options = {"env": {"HF_HUB_DISABLE_XET": "0" if mode == "xet" else "1"}}
