@@ -94,6 +94,7 @@ def test_json_and_quiet(mined):
     assert json.loads(done.stdout)["input"]["rows"] == 659
 
 
+@pytest.mark.slow
 def test_stats_of_a_run_and_of_a_file(mined):
     card = minerkit("stats", "runs/gooaq", "--format", "card", cwd=mined).stdout
     assert "* Columns: <code>question</code>, <code>answer</code>, and <code>label</code>" in card
@@ -138,6 +139,7 @@ def test_cp_validate_and_show(tmp_path):
     assert "is there already" in fails("cp", "gooaq", "mine.yaml", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_input_replaces_the_source(tmp_path, sample_pairs):
     sample_pairs.head(120).rename({"query": "q", "positive": "a"}).write_csv(tmp_path / "mine.csv")
     done = minerkit(

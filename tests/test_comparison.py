@@ -116,6 +116,7 @@ def test_the_figures_are_those_of_the_evaluator_that_training_uses(name, reranke
         assert found[primary.replace("ndcg", "mrr")] == pytest.approx(row["metrics"]["mrr@10"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_bi_encoder_ranks_all_documents_by_itself(compared, dev, minilm):
     from sentence_transformers import SentenceTransformer
 

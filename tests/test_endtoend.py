@@ -319,6 +319,7 @@ result = open(hf_hub_download("user/tiny", "README.md", repo_type="dataset")).re
         assert len(hub.commits("user/tiny", kind)) == 2
 
 
+@pytest.mark.slow
 def test_a_push_that_fails_leaves_the_run_whole_and_says_how_to_repeat_it(hub, client, recipe_file, run):
     hub.fail(r"POST .*/models/user/fails/commit/", 403)
     with pytest.raises(RuntimeError) as caught:

@@ -148,6 +148,7 @@ def test_the_retrieved_documents_are_the_best_of_all_and_never_the_query_itself(
         assert len(docs) == 100
 
 
+@pytest.mark.slow
 def test_a_bi_encoder_retrieves_from_all_documents_but_not_the_query_itself(captions_run, minilm):
     from sentence_transformers import SentenceTransformer
 

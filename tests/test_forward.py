@@ -74,6 +74,7 @@ def test_tokens_come_in_chunks_and_the_order_stays(model, texts, monkeypatch):
     assert np.allclose(Forward(model, "float32")(texts, "", "query"), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_replicas_share_the_work_and_give_the_same(model, seen, texts):
     alone = Forward(model, "float32")(texts, "", "query")
     seen.clear()

@@ -302,6 +302,7 @@ result = [card.data.to_dict(), card.text]
     assert push(client, run, "user/card")["commit"] is None
 
 
+@pytest.mark.slow
 def test_a_model_goes_to_a_repository_of_its_own(hub, run, tmp_path):
     (run / "model/1_Pooling").mkdir(parents=True)
     (run / "model/model.safetensors").write_bytes(b"weights")
@@ -407,6 +408,7 @@ def test_a_card_the_hub_refuses(hub, client, run):
         push(client, run, "user/yaml")
 
 
+@pytest.mark.slow
 def test_the_stored_login_will_do_and_no_token_is_written_anywhere(hub, run, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home/token").write_text(TOKEN)

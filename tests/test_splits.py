@@ -192,6 +192,7 @@ def test_a_group_is_held_out_whole_with_its_unjudged_documents():
     assert len(corpus.filter(pl.col("split") == "dev")) == 8
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from([*TEXTS, None]), st.sampled_from(TEXTS), st.sampled_from("abcdefgh")),

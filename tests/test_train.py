@@ -253,6 +253,7 @@ def test_a_trained_run_is_not_trained_again_and_a_changed_one_is(run, reranking,
     assert not (run / "old-model").exists()
 
 
+@pytest.mark.slow
 def test_a_model_of_other_rows_is_put_aside(run, reranking, capsys):
     train(reranking, run, "cpu", quiet())
     other = changed(reranking, mine={"negatives": 2})
