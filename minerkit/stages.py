@@ -27,7 +27,6 @@ from minerkit.work import SPLITS, TEXTS, Shard, Work, decided, document_texts, p
 
 __all__ = ["finish", "ingest", "select", "write_examples"]
 
-PAIR = ("query_id", "doc_id")
 #: The place of a row, from 0.
 PLACE = pl.int_range(pl.len(), dtype=pl.Int32)
 REJECTED = ("stage", "reason", "source", "text")
@@ -146,7 +145,7 @@ def select(work: Work, stage: Stage) -> None:
     found = work.run.parts("candidates.parquet")
 
     def judged(shard: Shard) -> _Judged:
-        candidates, ids = found.coded(shard.number, *PAIR)
+        candidates, ids = found.coded(shard.number, "query_id", "doc_id")
         own = counts_of[shard.split][shard.start : shard.stop]
         shut = placed(excluded.join(own, on="query_id", how="semi"), ids)
         own = placed(own, {"query_id": ids["query_id"]})
