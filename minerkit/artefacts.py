@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from minerkit import schema
 from minerkit.errors import RunError
-from minerkit.files import replacing, sha256
+from minerkit.files import replacing, sha256, sweep
 from minerkit.parquet import Parts, readable
 from minerkit.threads import in_threads
 
@@ -217,6 +217,7 @@ def locked(folder: Path) -> Iterator[Run]:
     try:
         (folder / MARKERS).mkdir(parents=True, exist_ok=True)
         with FileLock(folder / MARKERS / "lock", timeout=0):
+            sweep(folder)
             yield Run(folder)
     except Timeout as error:
         raise RunError(

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import tempfile
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["put", "replacing", "sha256"]
+__all__ = ["making", "replacing", "sha256", "sweep"]
 
 
 @contextmanager
@@ -21,29 +21,54 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Yields:
         A binary stream.
     """
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-        try:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        except BaseException:
-            Path(stream.name).unlink(missing_ok=True)
-            raise
-    Path(stream.name).chmod(0o644)
-    Path(stream.name).replace(path)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     _settle(path.parent)
 
 
-def put(made: Path, folder: Path) -> None:
-    """Rename a folder, all of it on the disk: after a power cut it is there whole or not at all.
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed processes have left; those of living ones stay.
 
     Args:
-        made: The folder.
-        folder: Its new name, on the same disk; nothing is there.
+        folder: Where files are written with `replacing`, in it or below.
     """
-    for path in made.rglob("*"):
+    import psutil  # not where nothing is swept
+
+    for part in folder.rglob(".*.part"):
+        owner = part.suffixes[-2][1:] if len(part.suffixes) > 1 else ""
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[Path]:
+    """Make a folder whole or not at all, also where the power is cut: beside it, synced, then renamed.
+
+    Args:
+        folder: Nothing is there, and no other process makes it meanwhile; what one that was killed has left
+            of it is removed.
+
+    Yields:
+        An empty folder, to write to.
+    """
+    made = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    try:
+        yield made
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    for path in (*made.rglob("*"), made):
         _settle(path)
-    _settle(made)
     made.rename(folder)
     _settle(folder.parent)
 

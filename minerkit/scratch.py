@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import polars as pl
 from filelock import FileLock
 
 from minerkit.cache import cache_folder
+from minerkit.files import making
 from minerkit.recipe import Family
 
 __all__ = ["scratch_folder"]
@@ -41,10 +41,8 @@ def scratch_folder(texts: pl.Series, family: Family, seed: int) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as place:
-                made = Path(place) / "model"
+            with making(folder) as made:
                 _save(_tokenizer(texts), family, seed, made)
-                made.rename(folder)
     return folder
 
 

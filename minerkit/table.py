@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.errors import CacheError, EncoderError
-from minerkit.files import replacing
+from minerkit.files import replacing, sweep
 from minerkit.threads import in_threads
 
 __all__ = ["KEYS", "Table", "usable"]
@@ -85,6 +85,7 @@ class Table:
         self.folder, self.dtype = folder, np.dtype(dtype)
         self._file = folder / "rows.bin"
         with usable(folder):
+            sweep(folder)
             markers = sorted(folder.glob("*.shard"))
             verified = in_threads(self._verified, markers)
             # A marker must be gone before its rows are overwritten.

@@ -153,6 +153,7 @@ def check_what_was_repeated(place: Place, left_alone: Place, kills: int) -> None
     assert max(stored.values()) == 1
     assert sum(count for line, count in made.items() if line.startswith("made")) <= len(pieces) + kills
     assert place.texts_encoded() <= left_alone.texts_encoded() + kills * ENCODED
+    assert not list(place.folder.rglob(".*.part"))
     assert not list(place.run.rglob("staged/*")) and not (place.run / ".stages/pieces/search").exists()
 
 

@@ -1,10 +1,12 @@
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
-from minerkit.files import put, replacing, sha256
+from minerkit.files import making, replacing, sha256, sweep
 
 
 def test_a_file_is_written_whole(tmp_path):
@@ -59,15 +61,51 @@ def test_a_folder_gets_its_name_when_all_of_it_is_on_the_disk(tmp_path, monkeypa
         synced.append((os.fstat(handle).st_ino, (tmp_path / "there").exists()))
         original(handle)
 
-    made = tmp_path / "scratch" / "model"
-    (made / "1_Pooling").mkdir(parents=True)
-    (made / "weights").write_bytes(b"1" * 1000)
-    (made / "1_Pooling" / "config.json").write_text("{}")
-    inside = {(path.stat().st_ino, False) for path in (made, *made.rglob("*"))}
-    monkeypatch.setattr(os, "fsync", watched)
-    put(made, tmp_path / "there")
+    with making(tmp_path / "there") as made:
+        (made / "1_Pooling").mkdir()
+        (made / "weights").write_bytes(b"1" * 1000)
+        (made / "1_Pooling" / "config.json").write_text("{}")
+        inside = {(path.stat().st_ino, False) for path in (made, *made.rglob("*"))}
+        monkeypatch.setattr(os, "fsync", watched)
     assert set(synced[:-1]) == inside and synced[-1] == (tmp_path.stat().st_ino, True)
     assert (tmp_path / "there" / "weights").read_bytes() == b"1" * 1000 and not made.exists()
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), making(tmp_path / "there") as made:
+        (made / "weights").write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_made_anew_where_a_killed_process_has_left_of_it(tmp_path):
+    for content in ("half", "whole"):
+        code = (
+            "import os, sys; from pathlib import Path; from minerkit.files import making\n"
+            "with making(Path(sys.argv[1])) as made:\n"
+            f"    (made / '{content}').touch(); '{content}' == 'half' and os._exit(9)"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "there")], check=False)
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["there", "there/whole"]
+
+
+def test_what_a_killed_process_has_left_is_swept_and_what_is_being_written_stays(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from minerkit.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as stream:\n"
+        "    stream.write(b'half'); stream.flush(); os._exit(9)"
+    )
+    (tmp_path / "deep").mkdir()
+    others = [tmp_path / name for name in (".notes.part", "a.12.part", ".a.b.part")]
+    for path in others:
+        path.touch()
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "deep" / "README.md")], check=False)
+    assert len(list((tmp_path / "deep").iterdir())) == 1
+    with replacing(tmp_path / "alive.txt") as stream:
+        stream.write(b"whole")
+        sweep(tmp_path)
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*others, tmp_path / "alive.txt"}
 
 
 def test_others_may_read_the_file(tmp_path):

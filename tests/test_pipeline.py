@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from minerkit import pipeline, work
-from minerkit.artefacts import load
+from minerkit.artefacts import load, locked
 from minerkit.errors import MinerkitError, RunError, SourceError
 from minerkit.filters import filter_false_negatives
 from minerkit.recipe import Recipe
@@ -116,8 +116,6 @@ def test_a_changed_input_is_read_again(pairs_file, tmp_path):
 
 
 def test_two_processes_on_one_run_say_so(pairs_file, tmp_path):
-    from minerkit.artefacts import locked
-
     with locked(tmp_path / "run"), pytest.raises(RunError, match="another minerkit is at work"):
         pipeline.mine(recipe_for(pairs_file), tmp_path / "run", "cpu")
 
@@ -499,3 +497,11 @@ def test_each_query_of_a_split_is_in_one_shard_and_in_order(sample_run):
     for split in ("train", "dev"):
         ids = queries.filter(pl.col("split") == split)["query_id"]
         assert ids.is_sorted() and ids.n_unique() == len(ids)
+
+
+def test_what_a_killed_run_was_writing_is_removed(tmp_path):
+    for folder in (tmp_path, tmp_path / ".stages" / "pieces"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".README.md.99999999.part").write_bytes(b"half")
+    with locked(tmp_path):
+        assert not list(tmp_path.rglob("*.part"))

@@ -56,6 +56,12 @@ def test_the_rows_are_on_the_disk_before_the_marker_is(tmp_path, monkeypatch):
     assert Table(tmp_path, "float32").stop == 0
 
 
+def test_what_a_killed_process_was_writing_is_removed(tmp_path):
+    (tmp_path / ".000000000000.shard.99999999.part").write_bytes(b"half")
+    Table(tmp_path, "float16")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_damaged_shard_in_the_middle_leaves_the_others(tmp_path):
     table = Table(tmp_path, "float32")
     for number in range(3):

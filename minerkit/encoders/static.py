@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from minerkit.cache import cache_folder
 from minerkit.errors import EncoderError
-from minerkit.files import put
+from minerkit.files import making
 
 __all__ = ["trained_folder"]
 
@@ -53,12 +53,9 @@ def trained_folder(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[in
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                made = Path(scratch) / "model"
-                _train(pairs, texts, progress, Path(scratch)).save_pretrained(
-                    str(made), create_model_card=False
-                )
-                put(made, folder)
+            with making(folder) as made, tempfile.TemporaryDirectory() as place:
+                model = _train(pairs, texts, progress, place)
+                model.save_pretrained(str(made), create_model_card=False)
         else:
             progress(len(pairs))
     return folder
@@ -94,7 +91,7 @@ def _rarity(tokenizer: Any, texts: pl.Series) -> Any:
     return torch.from_numpy((idf / idf.mean()).astype(np.float32))
 
 
-def _train(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[int], object], scratch: Path) -> Any:
+def _train(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[int], object], place: str) -> Any:
     import datasets
     from sentence_transformers import (
         SentenceTransformer,
@@ -119,7 +116,7 @@ def _train(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[int], obje
     batch = min(BATCH, max(16, len(pairs) // 8))
     epochs = min(MAX_EPOCHS, max(1, -(-MIN_STEPS * batch // len(pairs))))
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(scratch / "trainer"),
+        output_dir=place,
         num_train_epochs=epochs,
         per_device_train_batch_size=batch,
         learning_rate=LEARNING_RATE,
