@@ -17,7 +17,7 @@ import pytest
 
 from tests.hub import Client, Hub
 
-hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("default", deadline=None, print_blob=True, max_examples=50)
 hypothesis.settings.load_profile("default")
 
 

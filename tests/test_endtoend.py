@@ -299,6 +299,7 @@ def test_a_token_that_cannot_push_is_one_line_at_the_start(hub, recipe_file, tmp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_push_makes_one_commit_a_repository_and_again_none(hub, client, recipe_file, run):
     account = push(client, recipe_file, run, "push='user/tiny'")
     urls = [f"{hub.url}/datasets/user/tiny", f"{hub.url}/user/tiny"]

@@ -176,6 +176,7 @@ def test_a_bi_encoder_retrieves_from_all_documents_but_not_the_query_itself(capt
     assert 0 < found[primary] < 1
 
 
+@pytest.mark.slow
 def test_the_similarity_is_that_of_mining_unless_it_is_given(answers_run, minilm):
     from sentence_transformers import SentenceTransformer
 

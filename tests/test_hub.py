@@ -142,7 +142,7 @@ result = next(iter(datasets.load_dataset("user/undisturbed", "corpus", split="co
 
 @pytest.mark.parametrize(
     "action",
-    [503, "lose", *(pytest.param(it, marks=pytest.mark.slow) for it in (429, 412, 409, "drop", "html"))],
+    ["lose", *(pytest.param(it, marks=pytest.mark.slow) for it in (503, 429, 412, 409, "drop", "html"))],
 )
 def test_a_commit_that_fails_is_made_again(hub, client, sample_run, undisturbed, action):
     repo = f"user/commit-{action}"
@@ -369,6 +369,7 @@ def test_a_run_that_fails_its_audit_is_not_pushed_unless_told(hub, run, tmp_path
     assert push(client, run, "user/broken", "force=True")["commit"]
 
 
+@pytest.mark.slow
 def test_without_a_token_or_a_hub_one_line_says_so(hub, sample_run, tmp_path):
     arguments = ("push", str(sample_run), "--quiet", "--repo", "user/x")
     assert "hf auth login" in fails(hub, tmp_path, *arguments, token=None)
@@ -420,7 +421,12 @@ def test_the_stored_login_will_do_and_no_token_is_written_anywhere(hub, run, tmp
 
 
 @pytest.mark.parametrize(
-    "limit", [["--limit", "3"], ["--set", "source.limit=null"]], ids=["streamed", "whole"]
+    "limit",
+    [
+        ["--limit", "3"],
+        pytest.param(["--set", "source.limit=null"], marks=pytest.mark.slow),
+    ],
+    ids=["streamed", "whole"],
 )
 def test_recipes_read_from_the_hub(hub, client, tmp_path, limit):
     client("""

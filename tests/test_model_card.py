@@ -22,6 +22,8 @@ from minerkit.model_card import on_hub
 from minerkit.recipe import Eval, Train
 from minerkit.recipes import load_recipe, parse_override
 
+pytestmark = pytest.mark.slow  # two models are trained
+
 #: What a published card of this library holds, in its order.
 TITLES = [
     "## Model Details",

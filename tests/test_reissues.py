@@ -67,6 +67,7 @@ def test_equal_reports_point_to_the_first(seeds):
     assert reissue_groups([report(seed, 40) for seed in seeds], 1.0) == [seeds.index(seed) for seed in seeds]
 
 
+@pytest.mark.slow
 def test_groups_do_not_depend_on_the_hash_seed():
     program = (
         "import sys; sys.path.insert(0, 'tests')\n"

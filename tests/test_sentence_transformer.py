@@ -157,6 +157,7 @@ def test_one_percent_more_texts_encode_only_those_and_leave_the_others(minilm, t
     assert before.take(0, len(texts)).tolist() == after.take(2, len(more)).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_number_of_threads_changes_no_bit(minilm, monkeypatch, sample_pairs, precision):
     from minerkit.encoders import sentence_transformer

@@ -154,8 +154,8 @@ slow = pytest.mark.slow
     ("kind", "step", "when"),
     [
         ("reranking", 3, "on_step_end"),
-        ("reranking", 6, "on_save"),
         ("retrieving", 4, "on_save"),
+        pytest.param("reranking", 6, "on_save", marks=slow),
         pytest.param("reranking", 4, "on_save", marks=slow),
         pytest.param("reranking", 6, "on_step_end", marks=slow),
         pytest.param("retrieving", 3, "on_step_end", marks=slow),
