@@ -108,7 +108,14 @@ def test_what_a_killed_process_has_left_is_swept_and_what_is_being_written_stays
     assert left == {*others, tmp_path / "alive.txt"}
 
 
-def test_others_may_read_the_file(tmp_path):
+@pytest.fixture
+def usual_umask():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def test_others_may_read_the_file(tmp_path, usual_umask):
     with replacing(tmp_path / "a.txt") as stream:
         stream.write(b"new")
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
