@@ -23,11 +23,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from minerkit import pipeline
-from minerkit.files import replacing
-from minerkit.progress import Reporter
-from minerkit.recipe import Recipe
-from minerkit.sources import read
+from minerkit.pipeline import commands as pipeline
+from minerkit.recipe.recipe import Recipe
+from minerkit.runtime.progress import Reporter
+from minerkit.sources.reader import read
+from minerkit.storage.atomic import replacing
 
 #: Characters a text has on average, at least and at most, and their standard deviation.
 QUESTION, ANSWER = (44, 21, 96, 12), (252, 51, 405, 70)

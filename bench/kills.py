@@ -35,8 +35,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import speed
-from minerkit import pipeline
-from minerkit.progress import Advance, Reporter
+from minerkit.pipeline import commands as pipeline
+from minerkit.runtime.progress import Advance, Reporter
 
 #: What is written when something is done for good, in the run and in the cache; and by the reporter below.
 MARKERS = ("loaded", "run/.stages/*.json", "run/.stages/pieces/*/*/[0-9]*.json", "cache/embeddings/*/*.shard")

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit import pipeline
-from minerkit.artefacts import Run
-from minerkit.cache import EmbeddingCache
-from minerkit.encoders import load_encoder
-from minerkit.filters import thresholds
-from minerkit.recipe import Recipe
-from minerkit.text import normalised
+from minerkit.embeddings.cache import EmbeddingCache
+from minerkit.embeddings.encoder import load_encoder
+from minerkit.mining.filters import thresholds
+from minerkit.pipeline import commands as pipeline
+from minerkit.recipe.recipe import Recipe
+from minerkit.storage.run_folder import Run
+from minerkit.text.normalise import normalised
 
 TIE = 2e-6
 

@@ -3,7 +3,7 @@
     python bench/words.py REPORTS [--rounds 5]
 
 REPORTS is a folder of text files. One JSON line a library: the characters, the words, and characters a second
-(median of the rounds, processor time) for `minerkit.words.words` on whole texts and for the cut alone.
+(median of the rounds, processor time) for `minerkit.text.words.words` on whole texts and for the cut alone.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from minerkit import words as module
+from minerkit.text import words as module
 
 
 def speed(function: Callable[[str], list[str]], texts: Sequence[str], rounds: int) -> tuple[int, float]:

@@ -6,16 +6,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Recipe": "minerkit.recipe",
-    "dataset_stats": "minerkit.stats",
-    "format_examples": "minerkit.formats",
-    "filter_false_negatives": "minerkit.filters",
-    "load": "minerkit.artefacts",
-    "load_recipe": "minerkit.recipes",
-    "mine": "minerkit.pipeline",
-    "retrieve": "minerkit.retrieve",
-    "run": "minerkit.endtoend",
-    "sample_negatives": "minerkit.samplers",
+    "Recipe": "minerkit.recipe.recipe",
+    "dataset_stats": "minerkit.reports.stats.column_stats",
+    "format_examples": "minerkit.mining.examples",
+    "filter_false_negatives": "minerkit.mining.filters",
+    "load": "minerkit.storage.run_folder",
+    "load_recipe": "minerkit.recipe.load",
+    "mine": "minerkit.pipeline.commands",
+    "retrieve": "minerkit.mining.candidates",
+    "run": "minerkit.pipeline.end_to_end",
+    "sample_negatives": "minerkit.mining.sampling",
 }
 __all__ = sorted(_HOMES)
 

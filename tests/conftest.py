@@ -15,7 +15,7 @@ import hypothesis
 import polars as pl
 import pytest
 
-from tests.hub import Client, Hub
+from tests.support.hub import Client, Hub
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True, max_examples=50)
 hypothesis.settings.load_profile("default")
@@ -48,7 +48,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def sample_pairs() -> pl.DataFrame:
     """The usable question/answer pairs of the bundled sample."""
-    from minerkit.recipes import bundled
+    from minerkit.recipe.load import bundled
 
     lines = (bundled("recipes") / "samples" / "gooaq.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
@@ -59,8 +59,8 @@ def sample_pairs() -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def mined(tmp_path_factory) -> Callable[[str], Path]:
     """Gives the folder of a finished run of a recipe's sample, mined once; copy it to change it."""
-    from minerkit.pipeline import mine
-    from minerkit.recipes import load_recipe
+    from minerkit.pipeline.commands import mine
+    from minerkit.recipe.load import load_recipe
 
     @functools.cache
     def of(name: str) -> Path:
@@ -149,8 +149,8 @@ def small_bert(maker, minilm: str, folder: str) -> None:
 @pytest.fixture(scope="session")
 def captions_run(tmp_path_factory):
     """The recipe product-captions and its sample, mined: documents are queries with several positives."""
-    from minerkit import pipeline
-    from minerkit.recipes import load_recipe
+    from minerkit.pipeline import commands as pipeline
+    from minerkit.recipe.load import load_recipe
 
     recipe = load_recipe("product-captions", {"split.dev_queries": 30, "source.limit": 160}, sample=True)
     return recipe, pipeline.mine(recipe, tmp_path_factory.mktemp("runs") / "captions", "cpu")
@@ -159,8 +159,8 @@ def captions_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def answers_run(sample_pairs, tmp_path_factory):
     """A recipe of questions and answers and its run: one positive a query, some of them hard to find."""
-    from minerkit import pipeline
-    from minerkit.recipe import Recipe
+    from minerkit.pipeline import commands as pipeline
+    from minerkit.recipe.recipe import Recipe
 
     file = tmp_path_factory.mktemp("data") / "pairs.parquet"
     sample_pairs.head(120).write_parquet(file)

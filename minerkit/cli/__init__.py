@@ -3,11 +3,11 @@
 import sys
 
 # In the order in which `minerkit -h` lists their commands.
-from minerkit.cli import recipes, making, looking, publishing  # isort: skip
-from minerkit.cli.common import app
+from minerkit.cli import recipes, build, inspect, publish  # isort: skip
+from minerkit.cli.options import app
 from minerkit.errors import MinerkitError
 
-__all__ = ["looking", "main", "making", "publishing", "recipes"]
+__all__ = ["build", "inspect", "main", "publish", "recipes"]
 
 #: How typer ends after Ctrl-C.
 INTERRUPTED = 130

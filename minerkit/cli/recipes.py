@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from minerkit.cli.common import JsonOption, RecipeOption, SampleOption, SetOption, app, recipe_of
+from minerkit.cli.options import JsonOption, RecipeOption, SampleOption, SetOption, app, recipe_of
 
 __all__ = ["cp", "list_recipes", "show", "validate"]
 
@@ -14,7 +14,7 @@ __all__ = ["cp", "list_recipes", "show", "validate"]
 @app.command("ls", epilog="Example: minerkit ls")
 def list_recipes(as_json: JsonOption = False) -> None:
     """List the shipped recipes."""
-    from minerkit.recipes import load_recipe, names
+    from minerkit.recipe.load import load_recipe, names
 
     rows = []
     for name in names():
@@ -50,8 +50,8 @@ def show(
     ] = False,
 ) -> None:
     """Print a recipe as it resolves, every default filled in."""
-    from minerkit.recipe import Recipe
-    from minerkit.recipes import recipe_yaml
+    from minerkit.recipe.load import recipe_yaml
+    from minerkit.recipe.recipe import Recipe
 
     if schema:
         typer.echo(json.dumps(Recipe.model_json_schema(), indent=1))
@@ -62,7 +62,7 @@ def show(
 @app.command(epilog="Example: minerkit validate -r my-corpus.yaml")
 def validate(recipe: RecipeOption, set_: SetOption = None) -> None:
     """Check a recipe, training arguments and all; all faults are listed together."""
-    from minerkit.arguments import check_training, training_device
+    from minerkit.training.arguments import check_training, training_device
 
     found = recipe_of(recipe, set_, None, False, None)
     check_training(found, training_device("auto"))
@@ -75,7 +75,7 @@ def cp(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
 ) -> None:
     """Copy a recipe to a file of your own, to start from."""
-    from minerkit.recipes import copy_recipe
+    from minerkit.recipe.load import copy_recipe
 
     file = copy_recipe(recipe, file)
     typer.echo(f"{file}: edit it, then run `minerkit mine -r {file}`")

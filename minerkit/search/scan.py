@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.search.board import Board, Kept
-from minerkit.search.coded import Chunk, CodedDocuments
-from minerkit.search.codes import encode, noise, products, room
+from minerkit.search.quantise import encode, noise, products, room
+from minerkit.search.quantised_documents import Chunk, CodedDocuments
 from minerkit.search.request import Pairs, Request
+from minerkit.search.top_k import Board, Kept
 
 if TYPE_CHECKING:
     import torch

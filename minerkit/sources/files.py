@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from minerkit.errors import SourceError
-from minerkit.recipe import Source
+from minerkit.recipe.recipe import Source
 from minerkit.sources.hub import hub_records
-from minerkit.sources.rows import Record
+from minerkit.sources.records import Record
 from minerkit.sources.tables import FORMATS, file_format, records
 
 __all__ = ["below", "input_files", "source_records", "table_files"]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Literal
 
 from minerkit.errors import SourceError
-from minerkit.sources.json_tables import json_records, line_records
-from minerkit.sources.rows import BATCH_ROWS, BLANK, Record, require
+from minerkit.sources.json_rows import json_records, line_records
+from minerkit.sources.records import BATCH_ROWS, BLANK, Record, require
 
 __all__ = ["FORMATS", "file_format", "opened", "records"]
 

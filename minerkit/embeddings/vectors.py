@@ -1,0 +1,214 @@
+"""Rows of embeddings that may lie on disk, larger than memory."""
+
+import mmap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from minerkit.errors import CacheError
+from minerkit.runtime.jit import compiled
+
+__all__ = ["MAPPED", "Vectors"]
+
+IntArray = npt.NDArray[np.integer[Any]]
+#: Bytes up to which a table on disk is mapped, unless told otherwise. Of a larger one it would not be known
+#: how much is in memory: where one row is read, a system may map megabytes.
+MAPPED = 1 << 30
+#: Bytes between two rows up to which it is faster to read what lies between them than to ask twice; and bytes
+#: that are read at once in this way.
+NEAR, SPACE = 8 << 10, 64 << 10
+#: pread(2): what it is given are numbers, the place in memory too.
+_pread: Any = types.ExternalFunction("pread", types.intp(types.intc, types.uintp, types.uintp, types.int64))
+
+
+class Vectors:
+    """Some rows of a table of embeddings, in an order of their own; nothing is read until it is asked for."""
+
+    def __init__(
+        self, table: "npt.NDArray[np.floating] | _Mapped | _Filed", rows: IntArray, mapped: int = MAPPED
+    ) -> None:
+        """Point at rows of a table.
+
+        Args:
+            table: float16 or float32 of shape (m, dim), memory-mapped or not.
+            rows: Integers of shape (n,): the row of each vector.
+            mapped: Bytes up to which a memory-mapped table stays mapped.
+        """
+        if isinstance(table, np.memmap) and table.nbytes > mapped:
+            table = _Filed(table)
+        elif isinstance(table, np.ndarray):
+            table = _Mapped(table)
+        self._table, self.rows = table, rows
+
+    @classmethod
+    def of(cls, array: npt.NDArray[np.floating]) -> "Vectors":
+        """Wrap an array of shape (n, dim)."""
+        return cls(array, np.arange(len(array)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of a vector."""
+        return self._table.dim
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:
+        """How the vectors are stored: float16 or float32."""
+        return self._table.dtype
+
+    @property
+    def halves(self) -> npt.NDArray[np.uint16] | None:
+        """The bits of a float16 table, of which `rows` says the rows; None where it is not in memory."""
+        if isinstance(self._table, _Mapped) and self.dtype == np.float16:
+            return self._table.table.view(np.uint16)
+        return None
+
+    def subset(self, positions: IntArray) -> "Vectors":
+        """Give the vectors at some positions, without reading them.
+
+        Args:
+            positions: Integers of shape (m,).
+
+        Returns:
+            m vectors.
+        """
+        return Vectors(self._table, self.rows[positions])
+
+    def take(self, start: int, stop: int) -> npt.NDArray[np.float32]:
+        """Read a run of vectors.
+
+        Args:
+            start: First position.
+            stop: Position after the last.
+
+        Returns:
+            float32 of shape (stop - start, dim).
+        """
+        import torch
+
+        # numpy takes several times as long for it.
+        return torch.from_numpy(self._table.read(self.rows[start:stop])).float().numpy()
+
+    def reader(self, most: int) -> Callable[[IntArray], npt.NDArray[np.float32]]:
+        """Make a function that reads vectors again and again into the same memory.
+
+        Args:
+            most: The most vectors it will read at a time.
+
+        Returns:
+            A function from positions, integers of shape (n,), to float32 of shape (n, dim), which is
+            overwritten by the next call. (Fresh memory takes longer to get than the numbers to convert.)
+        """
+        import torch
+
+        stored = np.empty((most, self.dim), self.dtype)
+        numbers = torch.empty((most, self.dim), dtype=torch.float32)
+
+        def read(positions: IntArray) -> npt.NDArray[np.float32]:
+            part = stored[: len(positions)]
+            self._table.read(self.rows[positions], part)
+            return numbers[: len(positions)].copy_(torch.from_numpy(part)).numpy()
+
+        return read
+
+    def as_stored(self, positions: IntArray) -> IntArray | None:
+        """Give the order in which vectors are read best.
+
+        Args:
+            positions: Integers of shape (n,).
+
+        Returns:
+            Integers of shape (n,): places in `positions`; None where any order is as good.
+        """
+        return np.argsort(self.rows[positions]) if self._table.large else None
+
+    def release(self) -> None:
+        """Let the system take the memory of a mapped table back: what is in it is not read again soon."""
+        self._table.release()
+
+
+class _Mapped:
+    """A table in memory, or mapped, so that what was read of it stays in memory."""
+
+    large = False
+
+    def __init__(self, table: npt.NDArray[np.floating]) -> None:
+        self.dim, self.dtype, self.table = int(table.shape[1]), table.dtype, np.asarray(table)
+        self._map = getattr(table, "_mmap", None)
+
+    def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
+        # Where rows are checked, numpy does not use `out`.
+        return np.take(self.table, rows, axis=0, out=out, mode="raise" if out is None else "clip")
+
+    def release(self) -> None:
+        if self._map is not None:
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+
+class _Filed:
+    """A table in a file: rows are read when they are asked for, and none stays in memory."""
+
+    large = True
+
+    def __init__(self, table: "np.memmap[Any, np.dtype[np.floating]]") -> None:
+        self.dim, self.dtype, self._count = int(table.shape[1]), table.dtype, len(table)
+        self._stream, self._start = Path(str(table.filename)).open("rb"), table.offset  # noqa: SIM115
+
+    def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self._count:
+            raise IndexError(f"rows {rows.min()} to {rows.max()} of a table of {self._count}")
+        found = np.empty((len(rows), self.dim), self.dtype) if out is None else out
+        width = self.dim * self.dtype.itemsize
+        into, space = found.view(np.uint8).reshape(-1), np.empty(SPACE, np.uint8)
+        if not _read_rows(self._stream.fileno(), self._start, rows.astype(np.int64), width, into, space):
+            raise CacheError(f"{self._stream.name}: cannot be read; run the same command again to mend it")
+        return found
+
+    def release(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+@compiled
+def _read_rows(
+    file: int, start: int, rows: npt.NDArray[np.int64], width: int, out: IntArray, space: IntArray
+) -> bool:
+    """Read rows of a file, neighbours at once; say whether all of them were there.
+
+    Args:
+        file: Its descriptor.
+        start: Where its first row begins.
+        rows: int64 of shape (n,), best in the order of the file.
+        width: Bytes of a row.
+        out: uint8 of shape (n * width,).
+        space: uint8: for rows that are read because they lie between others.
+    """
+    near, most, at = NEAR // width, len(space) // width, 0
+    while at < len(rows):
+        first, stop, alone = rows[at], at + 1, True
+        while stop < len(rows):
+            step = rows[stop] - rows[stop - 1]
+            if not (alone and step == 1):
+                if not 0 <= step <= near or rows[stop] - first >= most:
+                    break
+                alone = False
+            stop += 1
+        place = out[at * width : stop * width] if alone else space[: (rows[stop - 1] - first + 1) * width]
+        done = 0
+        while done < len(place):  # a system may give less than it is asked for
+            from_here = start + first * width + done
+            found = _pread(file, place.ctypes.data + done, len(place) - done, from_here)
+            if found <= 0:
+                return False
+            done += found
+        if not alone:
+            for row in range(at, stop):
+                begin = (rows[row] - first) * width
+                out[row * width : (row + 1) * width] = place[begin : begin + width]
+        at = stop
+    return True

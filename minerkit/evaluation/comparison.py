@@ -1,0 +1,186 @@
+"""What ranks the dev split best: the encoder that mined, BM25, and models before and after training."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minerkit.errors import RecipeError, RunError
+from minerkit.evaluation.dev_split import Dev, dev_split
+from minerkit.evaluation.recipe_evaluators import (
+    DEPTH,
+    RERANK,
+    batch_size,
+    extra_evaluators,
+    retrieval_evaluator,
+)
+from minerkit.recipe.recipe import Family, Recipe
+from minerkit.runtime.models import load_model, model_family
+from minerkit.runtime.progress import Reporter
+from minerkit.search import Pairs, search_device
+from minerkit.search.bm25 import bm25
+from minerkit.storage.run_folder import Run
+
+__all__ = ["compare"]
+
+#: Pairs after which progress is told.
+STEP = 4096
+
+
+def compare(
+    recipe: Recipe,
+    run: Run,
+    models: Sequence[str] = (),
+    base: bool = False,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Score how the dev split is ranked: by the encoder that mined, by BM25, and by models.
+
+    All of them rank all documents of the run. A reranker orders the best ones that the encoder retrieved and
+    leaves the others below them, as they were.
+
+    Args:
+        recipe: The recipe the run was made from.
+        run: A mined run; its own `model` is scored where there is one.
+        models: More models, by folder or Hub name.
+        base: Whether to score the model that training starts from.
+        device: auto, cpu, cuda or mps.
+        reporter: Where progress goes; None: nowhere.
+
+    Returns:
+        A JSON-ready mapping. `dev` says what was ranked. `rows` has for each system its `kind` (encoder,
+        lexical, base, trained, model), `name`, and `metrics` in 0..1: map, mrr, ndcg, accuracy, precision and
+        recall with their depths; models also `family`, and what `classification` and `nano_beir` give where
+        the recipe asks for them.
+
+    Raises:
+        RunError: The run has no dev queries, or is not whole.
+        RecipeError: There is no base model to load.
+        EncoderError: A model or device is not there, or cannot be used.
+    """
+    reporter = reporter or Reporter(quiet=True)
+    search_device(device)  # a device that is not there is found now, not after BM25
+    dev = dev_split(recipe, run)
+    if dev is None:
+        raise RunError(
+            f"{run.folder} has no dev queries to score on; set split.dev_queries, for example "
+            "--set split.dev_queries=200, and run `minerkit mine` again"
+        )
+    systems = _systems(recipe, run, models, base)
+    depth = recipe.eval.rerank or RERANK
+    places = sorted({1, 10, depth, DEPTH, *recipe.eval.retrieval})
+    scorer = retrieval_evaluator(dev, places, batch_size(recipe))
+    rows: list[dict[str, Any]] = [
+        {"kind": "encoder", "name": recipe.encoder.model, "metrics": _measured(scorer, dev.retrieved)},
+        {"kind": "lexical", "name": "BM25", "metrics": _measured(scorer, _by_words(dev, reporter))},
+    ]
+    extras: dict[tuple[Family, str], dict[str, tuple[Any, str]]] = {}
+    for kind, name, family in systems:
+        model = load_model(name, family, device)
+        similarity = "" if family == "cross_encoder" else model.similarity_fn_name
+        if family == "cross_encoder":
+            metrics = _measured(scorer, _reranked(model, dev, depth, batch_size(recipe), kind, reporter))
+        else:
+            with reporter.bar(f"Scoring ({kind})", len(dev.corpus)) as advance:
+                found = scorer(model)
+                advance(len(dev.corpus))
+            metrics = {_plain(key, dev.name, similarity): value for key, value in found.items()}
+        if (family, similarity) not in extras:
+            extras[family, similarity] = extra_evaluators(recipe, run, family, similarity, reporter)
+        others = {
+            section: {_plain(key, dev.name, similarity): value for key, value in evaluator(model).items()}
+            for section, (evaluator, _) in extras[family, similarity].items()
+        }
+        rows.append({"kind": kind, "name": name, "family": family, "metrics": metrics, **others})
+    return {
+        "dev": {
+            "queries": len(dev.queries),
+            "positives": sum(len(found) for found in dev.positives.values()),
+            "documents": len(dev.corpus),
+            "retrieved": DEPTH,
+            "reranked": depth,
+            "places": recipe.eval.retrieval,
+        },
+        "rows": rows,
+    }
+
+
+def _systems(recipe: Recipe, run: Run, models: Sequence[str], base: bool) -> list[tuple[str, str, Family]]:
+    """List the models to score with their kind and family; one that is not there is found before any work."""
+    found: list[tuple[str, str, Family]] = []
+    if base and recipe.train.base == "scratch":
+        raise RecipeError(
+            "train.base is scratch, so there is no base model to load; `minerkit train` scores the untrained "
+            "model first"
+        )
+    if base:
+        model_family(recipe.train.base)
+        found.append(("base", recipe.train.base, recipe.train.family))
+    if (own := run.folder / "model").is_dir():
+        found.append(("trained", str(own), model_family(str(own))))
+    return [*found, *(("model", name, model_family(name)) for name in models)]
+
+
+def _plain(key: str, name: str, similarity: str) -> str:
+    """Give the name of a metric without that of the data set and of the similarity it was measured by."""
+    plain = key.removeprefix(f"{name}_").removeprefix(f"{similarity}_")
+    return {"ap": "average_precision"}.get(plain, plain)
+
+
+def _measured(scorer: Any, order: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """Measure rankings (query to documents, best first) as the evaluator measures a model's."""
+    found = [
+        [{"corpus_id": doc, "score": -place} for place, doc in enumerate(order.get(query, ()))]
+        for query in scorer.queries_ids
+    ]
+    return {
+        name.replace("@k", f"@{k}"): float(value)
+        for name, values in scorer.compute_metrics(found).items()
+        for k, value in values.items()
+    }
+
+
+def _by_words(dev: Dev, reporter: Reporter) -> dict[str, list[str]]:
+    """Rank all documents by BM25."""
+    queries, documents = list(dev.queries), list(dev.corpus)
+    place = {doc: at for at, doc in enumerate(documents)}
+    itself = [(at, place[doc]) for at, query in enumerate(queries) for doc in dev.itself.get(query, ())]
+    rows, columns = np.array(itself, np.int64).reshape(-1, 2).T
+    with reporter.bar("Scoring (BM25)", len(queries)) as advance:
+        hits = bm25(
+            list(dev.queries.values()), list(dev.corpus.values()), DEPTH, Pairs.of(rows, columns), advance
+        )
+    return {
+        query: [documents[at] for at in found if at >= 0]
+        for query, found in zip(queries, hits.documents, strict=True)
+    }
+
+
+def _reranked(
+    model: Any, dev: Dev, depth: int, batch: int, kind: str, reporter: Reporter
+) -> dict[str, list[str]]:
+    """Put the first retrieved documents in the order of a reranker's scores.
+
+    Equal scores rank in the reverse of the order before: a model that cannot tell documents apart gains
+    nothing from what the encoder knew.
+    """
+    pairs = [
+        (dev.queries[query], dev.corpus[doc])
+        for query, found in dev.retrieved.items()
+        for doc in found[:depth]
+    ]
+    parts = []
+    with reporter.bar(f"Scoring ({kind})", len(pairs)) as advance:
+        for start in range(0, len(pairs), STEP):
+            part = pairs[start : start + STEP]
+            parts.append(model.predict(part, batch_size=batch, show_progress_bar=False))
+            advance(len(part))
+    scores = np.concatenate(parts)
+    order, start = {}, 0
+    for query, found in dev.retrieved.items():
+        head = found[:depth]
+        best = np.argsort(scores[start : start + len(head)], kind="stable")[::-1]
+        order[query] = [head[at] for at in best] + found[depth:]
+        start += len(head)
+    return order

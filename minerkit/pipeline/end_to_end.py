@@ -1,0 +1,86 @@
+"""From a recipe to a trained model on the Hub: every stage, from the first that is not done."""
+
+from pathlib import Path
+from typing import Any
+
+import minerkit
+from minerkit.errors import HubError
+from minerkit.hub import upload as hub
+from minerkit.pipeline import commands as pipeline
+from minerkit.recipe.recipe import Recipe
+from minerkit.reports.page.write import write_report
+from minerkit.reports.stats.run_summary import closing_account, push_command
+from minerkit.runtime.progress import Reporter
+from minerkit.storage.atomic import sha256
+from minerkit.storage.run_folder import Run, load
+
+__all__ = ["run"]
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    push: str | None = None,
+    model_repo: str | None = None,
+    *,
+    private: bool = False,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+    memory_gb: float | None = None,
+) -> dict[str, Any]:
+    """Take a recipe from its raw corpus to a trained model, its scores, its report, and the Hub.
+
+    Stages that are done, with the same recipe and the same input, are not done again. What is wrong with the
+    training or the push is found before anything is mined.
+
+    Args:
+        recipe: The recipe.
+        out: The run folder.
+        push: The data set on the Hub, as user/name; None: nothing is pushed.
+        model_repo: The model on the Hub; None: it is called as the data set is.
+        private: Create private repositories.
+        device: auto, cpu, cuda or mps.
+        reporter: Where progress goes.
+        memory_gb: Gigabytes that mining may use; None: half of what is free.
+
+    Returns:
+        What `minerkit.reports.stats.run_summary.closing_account` gives.
+
+    Raises:
+        MinerkitError: Something the user can mend; finished stages and checkpoints are kept.
+    """
+    reporter = reporter or Reporter(quiet=True)
+    if push is not None:
+        hub.check_access([("dataset", push), ("model", model_repo or push)], private, reporter)
+    # Ingest, mining, statistics and the data set's card come before it.
+    pipeline.train(recipe, out, device, reporter, memory_gb=memory_gb)
+    if recipe.split.dev_queries:
+        pipeline.evaluate_run(out, device=device, reporter=reporter, again=False)
+    _report(load(out), reporter)
+    if push is None:
+        return closing_account(load(out))
+    return closing_account(load(out), _pushed(out, push, model_repo or push, private, reporter))
+
+
+def _report(made: Run, reporter: Reporter) -> None:
+    """Write the page, unless it has been written of the run as it is."""
+    page = made.folder / "report.html"
+    key = {
+        "version": minerkit.__version__,
+        "run": sha256(made.folder / "manifest.json"),
+        "folder": str(made.folder),
+    }
+    if made.done("report", key) and page.is_file():
+        reporter.say("report: done before, nothing to do")
+        return
+    write_report(made, page)
+    made.mark("report", key, [])  # no hash: the user may have asked for a page with more examples since
+
+
+def _pushed(out: Path, repo: str, model_repo: str, private: bool, reporter: Reporter) -> list[dict[str, Any]]:
+    """Push the run and its model; where that fails, say that only this is left to do."""
+    try:
+        return hub.push(out, repo, model_repo, private=private, reporter=reporter)
+    except HubError as error:
+        again = push_command(str(out), repo, model_repo, private)
+        raise HubError(f"{error}; all but the push is done, and `{again}` does the rest") from error

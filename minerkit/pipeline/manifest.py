@@ -1,0 +1,76 @@
+"""The manifest: what went in, what came out, and with which versions, seeds and timings."""
+
+import importlib.metadata
+import json
+import platform
+from typing import Any
+
+from minerkit.recipe.recipe import Recipe
+from minerkit.storage.atomic import replacing
+from minerkit.storage.run_folder import Run
+
+__all__ = ["versions", "write_manifest"]
+
+STAGES = ("ingest", "search", "select", "format", "finish")
+PACKAGES = (
+    "minerkit",
+    "torch",
+    "sentence-transformers",
+    "transformers",
+    "polars",
+    "pyarrow",
+    "numpy",
+    "rensa",
+)
+
+
+def write_manifest(run: Run, recipe: Recipe, trained: bool = False) -> None:
+    """Write manifest.json, the last file of a run.
+
+    Args:
+        run: A run whose stages are done.
+        recipe: The recipe it was made from.
+        trained: Whether the run's model was trained from the rows it has now.
+    """
+    names = (*STAGES, "train") if trained else STAGES
+    markers: dict[str, Any] = {stage: run.marker(stage) or {} for stage in names}
+    search = markers["search"]["facts"]
+    outputs = {
+        name: digest
+        for marker in markers.values()
+        for name, digest in marker["outputs"].items()
+        if not name.startswith(".")
+    }
+    manifest = {
+        "recipe": recipe.name,
+        "inputs": markers["ingest"]["facts"]["inputs"],
+        "rows": {name: markers["ingest"]["facts"][name] for name in ("rows", "entries", "documents")},
+        "outputs": dict(sorted(outputs.items())),
+        "encoder": {"model": recipe.encoder.model, **search["encoder"], "note": search["note"]},
+        "search": search["search"],
+        "retrieval": search["retrieval"],
+        "seeds": {"split": recipe.split.seed, "mine": recipe.mine.seed},
+        "seconds": {stage: marker["seconds"] for stage, marker in markers.items()},
+        "versions": versions(),
+    }
+    with replacing(run.folder / "manifest.json") as stream:
+        stream.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+
+
+def versions(*more: str) -> dict[str, str]:
+    """Say which versions are installed.
+
+    Args:
+        more: Packages to name beside those that every run depends on.
+
+    Returns:
+        Python's version and those of the packages, by name.
+    """
+    return {"python": platform.python_version(), **{name: _version(name) for name in (*PACKAGES, *more)}}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

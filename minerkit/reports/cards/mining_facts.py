@@ -1,0 +1,186 @@
+"""What cards say of the mining, in words: parameters, safeguards, subsets, the command that does it again."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from minerkit.errors import RecipeError
+from minerkit.recipe.load import bundled, load_recipe, names
+from minerkit.recipe.recipe import Recipe
+
+__all__ = ["command", "is_sample", "mining_parameters", "portable", "safeguards", "subsets"]
+
+#: Above so many `--set`, a recipe file is the shorter way.
+MOST = 8
+
+STRATEGIES = {
+    "pairs": "every query of the cleaned corpus with each of its positives; no negatives.",
+    "pair": "each query with each of its positives.",
+    "triplet": "each positive of a query with each of its mined negatives.",
+    "n-tuple": "each positive of a query with all of the query's mined negatives, hardest first.",
+    "labeled-pair": "each query with its positives (label 1), then with its mined negatives (label 0).",
+    "labeled-list": "each positive of a query, then all of the query's mined negatives, with their labels.",
+    "corpus": "every distinct document once; texts are equal when they are after NFKC and collapsing blanks.",
+    "queries": "every distinct query once, with its split.",
+    "qrels": "the relevance of documents to queries, as the source has it.",
+}
+
+SCORES = " The encoder's scores stand in place of labels, where there are labels."
+
+
+def mining_parameters(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """List what decided the negatives.
+
+    Args:
+        recipe: The resolved recipe.
+
+    Yields:
+        Name and value; rules that are off are left out.
+    """
+    yield "encoder", portable(recipe.encoder.model)
+    yield "score", "cosine similarity" if recipe.encoder.normalize else "dot product"
+    if recipe.rerank:
+        yield "reranker", portable(recipe.rerank.model)
+    for key, value in recipe.mine.model_dump().items():
+        if value is not None:
+            yield f"mine.{key}", str(value)
+    if recipe.clean.near_duplicate is not None:
+        yield "clean.near_duplicate", str(recipe.clean.near_duplicate)
+    yield "split.seed", str(recipe.split.seed)
+
+
+def safeguards(recipe: Recipe) -> Iterator[str]:
+    """Say in words what kept false negatives out.
+
+    Args:
+        recipe: The resolved recipe.
+
+    Yields:
+        Sentences.
+    """
+    mine, lowest = recipe.mine, "the query's lowest-scoring positive"
+    yield "A query's positives are never its negatives, in whatever spelling; nor is the query's own text."
+    if recipe.clean.near_duplicate is not None:
+        yield (
+            "Near-duplicates of a positive are shut out too: texts whose five-character shingles have a "
+            f"Jaccard similarity of {recipe.clean.near_duplicate:g} or more."
+        )
+    if mine.relative_margin is not None:
+        yield f"A negative scores at least {100 * mine.relative_margin:g}% below {lowest}."
+    if mine.absolute_margin == 0:
+        yield f"A negative scores no higher than {lowest}."
+    elif mine.absolute_margin is not None:
+        yield f"A negative scores at least {mine.absolute_margin:g} below {lowest}."
+    if mine.max_score is not None:
+        yield f"A negative scores at most {mine.max_score:g}."
+    if mine.range_min:
+        yield f"The {mine.range_min:,} best-ranked of the documents left are skipped."
+    if recipe.rerank:
+        yield f"The candidates were scored again by the cross-encoder {portable(recipe.rerank.model)}."
+
+
+def subsets(recipe: Recipe, stats: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Describe the subsets of the data set.
+
+    Args:
+        recipe: The resolved recipe.
+        stats: The run's stats.json.
+
+    Yields:
+        name, rows, strategy, example (JSON) and columns (name, type, details): of the pairs, the mined rows,
+        then corpus, queries and qrels.
+    """
+    scored = recipe.format.scores
+    mined = {split: stats[split] for split in stats["splits"]}
+    every = {"pairs": {"train": stats["subsets"]["pairs"]}, recipe.format.type: mined}
+    every |= {name: {"train": stats["subsets"][name]} for name in ("corpus", "queries", "qrels")}
+    for name, splits in every.items():
+        first = splits.get("train") or next(iter(splits.values()))
+        example = dict(zip(first["columns"], first["samples"][0] if first["samples"] else [], strict=False))
+        sizes = [
+            f"{found['size']:,}{f' {split}' if len(splits) > 1 else ''}" for split, found in splits.items()
+        ]
+        yield {
+            "name": name,
+            "rows": ", ".join(sizes),
+            "strategy": STRATEGIES[name] + (SCORES if scored and name == recipe.format.type else ""),
+            "example": "\n".join(
+                f"  {line}" for line in json.dumps(example, indent=2, ensure_ascii=False).splitlines()
+            ),
+            "columns": [
+                {
+                    "name": column,
+                    "type": found["dtype"],
+                    "details": ", ".join(f"{key}: {value}" for key, value in found["details"].items()),
+                }
+                for column, found in first["statistics"].items()
+            ],
+        }
+
+
+def portable(value: Any) -> Any:
+    """Leave of absolute paths the last part: where a file lay on somebody's disk is nobody's business.
+
+    Args:
+        value: A recipe's value, or a mapping of such.
+
+    Returns:
+        The same without folders.
+    """
+    if isinstance(value, dict):
+        return {key: portable(inner) for key, inner in value.items()}
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value
+
+
+def is_sample(recipe: Recipe) -> bool:
+    """Say whether a recipe's source is a sample that ships with minerkit.
+
+    Args:
+        recipe: The resolved recipe.
+
+    Returns:
+        True for a bundled sample.
+    """
+    path = recipe.source.path
+    return path is not None and Path(path).is_relative_to(bundled("recipes") / "samples")
+
+
+def command(recipe: Recipe, verb: str) -> str | None:
+    """Find the command that resolves to this very recipe.
+
+    Args:
+        recipe: The resolved recipe.
+        verb: `mine` or `train`.
+
+    Returns:
+        The command, with what was set by hand; absolute paths in it keep their last part only. None where it
+        is no shipped recipe, or too much was set.
+    """
+    if recipe.name not in names():
+        return None
+    sample = is_sample(recipe)
+    try:
+        shipped = load_recipe(recipe.name, sample=sample)
+        changed = dict(_changes(shipped.model_dump(), recipe.model_dump()))
+        if len(changed) > MOST or load_recipe(recipe.name, changed, sample) != recipe:
+            return None
+    except RecipeError:
+        return None
+    given = [
+        f"--set {shlex.quote(f'{key}={json.dumps(portable(value), ensure_ascii=False)}')}"
+        for key, value in changed.items()
+    ]
+    return " ".join([f"minerkit {verb} --recipe {recipe.name}{' --sample' if sample else ''}", *given])
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """List what was set otherwise, by dotted key."""
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            yield from ((f"{key}.{inner}", changed) for inner, changed in _changes(old[key], value))
+        elif key not in old or value != old[key]:
+            yield key, value

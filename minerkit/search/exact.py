@@ -1,0 +1,198 @@
+"""Exact top-k search with the rules inside the scan.
+
+The scan works on small numbers (`minerkit.search.quantise`) and keeps all that may be among the k best; that
+is scored again pair by pair in float64, rounded, and ordered by score and position. Where a guess was wrong, or
+there is no room for all that may be, a second scan follows, one in float32, then a ranking of all in float64.
+So the result does not depend on the chip, on tile sizes, threads or device.
+"""
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from minerkit.embeddings.vectors import Vectors
+from minerkit.errors import EncoderError
+from minerkit.runtime.threads import shares, torch_map
+from minerkit.search.pair_scores import DECIMALS, exact_scores, rounded
+from minerkit.search.quantise import FEW, Format, fastest
+from minerkit.search.quantised_documents import CodedDocuments
+from minerkit.search.request import Hits, Request
+from minerkit.search.rescore import Found
+from minerkit.search.scan import QueryTile, places
+from minerkit.search.top_k import Kept
+
+__all__ = ["Index", "search_device"]
+
+IntArray = npt.NDArray[np.int64]
+
+#: Queries of a tile of scores, which stays in a core's cache; a GPU wants larger ones.
+TILE, GPU_TILE = 1024, 8192
+#: The most queries that go over the documents together.
+TOGETHER = 16384
+#: Bytes of a place on the board of a query, which has two for each that is kept.
+PLACE = 16
+#: Documents scored at once in float64, and bytes of such scores.
+BLOCK, WHOLE = 16384, 64 << 20
+
+
+def search_device(device: str) -> str:
+    """Choose where the scan runs.
+
+    Args:
+        device: auto, cpu, cuda or mps.
+
+    Returns:
+        A torch device: cuda where there is one, else cpu (float64 scores are made on the CPU anyway).
+
+    Raises:
+        EncoderError: A device was named that is not there.
+    """
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device, True):
+        raise EncoderError(f"--device {device}: torch finds no such device here; use --device auto or cpu")
+    return "cuda" if device in {"auto", "cuda"} and there["cuda"] else "cpu"
+
+
+class Index:
+    """Documents to search in."""
+
+    def __init__(self, documents: Vectors, device: str = "cpu", memory: int = 1 << 30) -> None:
+        """Prepare a search.
+
+        Args:
+            documents: m vectors; equal scores rank in their order.
+            device: A torch device.
+            memory: Bytes that a search may use.
+        """
+        self.documents, self.memory, self.device = documents, memory, device
+        self._made: dict[Format, CodedDocuments] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.documents)
+
+    def top(self, request: Request, progress: Callable[[int], object] = id) -> Hits:
+        """Find the k best documents of each query that are not blocked and score at most its ceiling.
+
+        Args:
+            request: What is wanted of n queries.
+            progress: Called with the number of queries done, each time some are.
+
+        Returns:
+            The documents, best first; as many columns as are wanted, and as there are documents.
+        """
+        hits = Hits.none(len(request), min(request.k, len(self)))
+        together = self._together(request)
+        for start in range(0, len(request) if len(self) else 0, together):
+            rows = np.arange(start, min(start + together, len(request)))
+            hits.put(rows, self.search(request.only(rows))[0].top(np.arange(len(rows))))
+            progress(len(rows))
+        return hits
+
+    def search(self, *requests: Request) -> list[Found]:
+        """Go over the documents once for several requests of the same queries.
+
+        Args:
+            requests: What is wanted of n queries, few enough for all that is found to be in memory.
+
+        Returns:
+            What was found for each request.
+        """
+        return self._scan(requests, self._fastest(), hopeful=True)
+
+    def prepare(self) -> None:
+        """Code the documents now, on all cores, and not at the first search."""
+        self._coded(self._fastest())
+
+    def forget(self) -> None:
+        """Let the codes go, where few searches will follow; those make them again."""
+        self._made.clear()
+
+    def again(self, request: Request, format: Format, hopeful: bool) -> Hits:
+        """Search for queries that a scan was not sure of.
+
+        Args:
+            request: What is wanted of n queries.
+            format: How the scan multiplied.
+            hopeful: Whether it was hopeful.
+
+        Returns:
+            The documents, best first.
+        """
+        everyone, sure = np.arange(len(request)), Format("float32", self.device)
+        # More codes of the same kind cannot tell what is below a ceiling.
+        if hopeful and request.ceilings is None:
+            return self._scan((request,), format, hopeful=False)[0].top(everyone)
+        if format != sure:
+            return self._scan((request,), sure, hopeful=False)[0].top(everyone)
+        hits = Hits.none(len(request), min(request.k, len(self)))
+        step = max(1, min(WHOLE, self.memory // 8) // (len(self) * 8))
+        for part in (everyone[at : at + step] for at in range(0, len(everyone), step)):
+            hits.put(part, self._whole(request.only(part)))
+        return hits
+
+    def _fastest(self) -> Format:
+        """Choose how to multiply; in few dimensions eight bits save nothing."""
+        return fastest(self.device) if self.documents.dim > FEW else Format("float32", self.device)
+
+    def _together(self, request: Request) -> int:
+        """Say how many queries go over the documents at once in a quarter of the memory."""
+        per_query = PLACE * places(request) + 2 * self.documents.dim
+        return max(TILE, min(TOGETHER, self.memory // 4 // per_query))
+
+    def _coded(self, format: Format) -> CodedDocuments:
+        """Code the documents when they are first searched."""
+        with self._lock:
+            if format not in self._made:
+                other = next(iter(self._made.values()), None)
+                if format.name == "float32" and other is not None:
+                    self._made[format] = other.in_float32()
+                else:
+                    self._made[format] = CodedDocuments.shuffled(self.documents, format, self.memory // 8)
+            return self._made[format]
+
+    def _scan(self, requests: Sequence[Request], format: Format, hopeful: bool) -> list[Found]:
+        coded, size = self._coded(format), TILE if self.device == "cpu" else GPU_TILE
+        everyone = np.arange(len(requests[0]))
+        parts = [everyone[at : at + size] for at in range(0, len(everyone), size)]
+
+        def scanned(group: list[IntArray]) -> list[list[Kept]]:
+            tiles = [
+                QueryTile([request.only(part) for request in requests], coded, hopeful) for part in group
+            ]
+            for chunk in coded.chunks():
+                for tile in tiles:
+                    tile.scan(chunk)
+            return [tile.settled() for tile in tiles]
+
+        groups = [[part] for part in parts] if coded.held else shares(parts)
+        kept = [tile for group in torch_map(scanned, groups, self.device) for tile in group]
+        again = functools.partial(self.again, format=format, hopeful=hopeful)
+        return Found.each(requests, self.documents, coded, parts, kept, again)
+
+    def _whole(self, request: Request) -> Hits:
+        """Rank the whole collection for some queries in float64."""
+        import torch
+
+        exact = request.queries.take(0, len(request)).astype(np.float64)
+        parts = [
+            exact @ self.documents.take(at, at + BLOCK).astype(np.float64).T
+            for at in range(0, len(self), BLOCK)
+        ]
+        scores = rounded(np.concatenate(parts, axis=1))
+        scores[request.blocked.queries, request.blocked.documents] = -np.inf
+        if request.ceilings is not None:
+            scores[exact_scores(scores) > request.ceilings[:, None]] = -np.inf
+        # Scores are decimals, so that with the position one whole number holds the rank of each document.
+        shut = ~np.isfinite(scores)
+        millionths = np.round(np.where(shut, 0, scores).astype(np.float64) * 10**DECIMALS).astype(np.int64)
+        keys = millionths * len(self) - np.arange(len(self))
+        keys[shut] = np.iinfo(np.int64).min
+        order = torch.from_numpy(keys).topk(min(request.k, len(self)), dim=1).indices.numpy()
+        best = np.take_along_axis(scores, order, axis=1)
+        return Hits(np.where(np.isfinite(best), order, -1), best)

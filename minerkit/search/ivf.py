@@ -1,0 +1,155 @@
+"""Approximate search: documents in lists by their nearest centroid, queries only in their nearest lists.
+
+An inverted file (Jégou et al. 2011, section IV) for many queries at once: each list is multiplied with all
+queries that probe it, as the exact scan does with a tile of documents. What is found is scored exactly.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from minerkit.embeddings.vectors import Vectors
+from minerkit.runtime.threads import shares, torch_map
+from minerkit.search.exact import Index
+from minerkit.search.quantise import encode, fastest, products, room
+from minerkit.search.quantised_documents import CodedDocuments
+from minerkit.search.request import Hits, Request
+from minerkit.search.rescore import Found
+from minerkit.search.scan import Asking, QueryTile
+from minerkit.search.top_k import Kept
+
+__all__ = ["Clusters", "Lists", "clusters"]
+
+IntArray = npt.NDArray[np.int64]
+
+#: Lists per square root of the number of documents, and documents a list that its centroid is found from.
+LISTS, TRAINED_ON = 2, 32
+#: Queries that probe together, and vectors whose nearest centroids are found together.
+TILE, BLOCK = 4096, 1024
+SEED = 12
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Centroids, float32 of shape (lists, dim), and the list of each document, int32 of shape (n,)."""
+
+    centroids: npt.NDArray[np.float32]
+    list_of: npt.NDArray[np.int32]
+
+
+def clusters(documents: Vectors) -> Clusters:
+    """Find centroids by k-means on a sample, and the nearest one of every document.
+
+    Args:
+        documents: n vectors.
+
+    Returns:
+        The clusters; the same for the same documents.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    count = max(1, min(len(documents), int(LISTS * len(documents) ** 0.5)))
+    draw = np.random.default_rng(SEED)
+    sample = np.sort(draw.permutation(len(documents))[: TRAINED_ON * count])
+    means = MiniBatchKMeans(
+        count, init="random", n_init=1, batch_size=4 * count, max_iter=8, reassignment_ratio=0,
+        compute_labels=False, random_state=SEED,
+    )  # fmt: skip
+    means.fit(documents.subset(sample).take(0, len(sample)))
+    centroids = means.cluster_centers_.astype(np.float32)
+    lengths = np.linalg.norm(centroids, axis=1, keepdims=True)
+    centroids /= np.maximum(lengths, np.finfo(np.float32).tiny)
+    return Clusters(centroids, nearest(documents, centroids, 1)[:, 0].astype(np.int32))
+
+
+def nearest(vectors: Vectors, centroids: npt.NDArray[np.float32], count: int) -> IntArray:
+    """Find the nearest centroids of vectors.
+
+    Args:
+        vectors: n vectors.
+        centroids: float32 of shape (lists, dim).
+        count: How many of them.
+
+    Returns:
+        int64 of shape (n, count): lists, nearest first.
+    """
+    codes = encode(centroids, fastest("cpu"), together=True)
+
+    def found(start: int) -> IntArray:
+        part = encode(vectors.take(start, start + BLOCK), fastest("cpu"))
+        scores = products(part.matrix, codes.matrix, room(part.matrix, len(part.matrix) * len(centroids)))
+        places: IntArray = scores.topk(count, dim=1).indices.numpy()
+        return places
+
+    parts = list(torch_map(found, range(0, len(vectors), BLOCK)))
+    empty: IntArray = np.empty((0, count), np.int64)
+    return np.concatenate([empty, *parts])
+
+
+class Lists:
+    """Documents to search in, approximately."""
+
+    def __init__(self, index: Index, found: Clusters, probes: int) -> None:
+        """Put documents in their lists.
+
+        Args:
+            index: The documents, and the memory that a search may use.
+            found: Their clusters.
+            probes: Lists that each query is searched in.
+        """
+        self.documents, self._centroids, self.probes = index.documents, found.centroids, probes
+        order = np.argsort(found.list_of, kind="stable").astype(np.int32)
+        self._bounds = np.searchsorted(found.list_of[order], np.arange(len(found.centroids) + 1))
+        self._coded = CodedDocuments(index.documents, fastest("cpu"), index.memory // 8, order, self._bounds)
+
+    def top(self, request: Request) -> Hits:
+        """Find documents as `Index.top` does; some of the best may be missing.
+
+        Args:
+            request: What is wanted of n queries.
+
+        Returns:
+            The documents, best first.
+        """
+        return self.search(request)[0].top(np.arange(len(request)))
+
+    def search(self, *requests: Request) -> list[Found]:
+        """Search as `Index.search` does; some of the best may be missing.
+
+        Args:
+            requests: What is wanted of n queries.
+
+        Returns:
+            What was found for each request.
+        """
+        asked, k = requests[0].queries, max(request.k for request in requests)
+        parts = [np.arange(at, min(at + TILE, len(asked))) for at in range(0, len(asked), TILE)]
+        probed = nearest(asked, self._centroids, min(self.probes, len(self._centroids)))
+
+        def searched(group: list[IntArray]) -> list[list[Kept]]:
+            tiles = [QueryTile([request.only(part) for request in requests], self._coded) for part in group]
+            first, others = zip(*(self._asking(probed[part], k) for part in group), strict=True)
+            for asking in (first, others):
+                for chunk in self._coded.chunks():
+                    for tile, own in zip(tiles, asking, strict=True):
+                        tile.probe(chunk, own)
+            return [tile.settled() for tile in tiles]
+
+        kept = [tile for group in torch_map(searched, shares(parts)) for tile in group]
+        return Found.each(requests, self.documents, self._coded, parts, kept)
+
+    def _asking(self, probed: IntArray, k: int) -> tuple[Asking, Asking]:
+        """Say which queries ask for which list: first for the nearest one that can fill them, then others."""
+        rows, sizes = np.arange(len(probed)), np.diff(self._bounds)
+        first = np.argmax(sizes[probed] >= k, axis=1)  # what is found there spares most of the others
+        others = np.ones(probed.shape, bool)
+        others[rows, first] = False
+        return self._by_list(rows, probed[rows, first]), self._by_list(np.nonzero(others)[0], probed[others])
+
+    def _by_list(self, rows: IntArray, lists: IntArray) -> Asking:
+        order = np.argsort(
+            lists.astype(np.uint16 if len(self._bounds) < 1 << 16 else np.int64), kind="stable"
+        )  # sixteen bits are sorted by digits
+        starts = np.searchsorted(lists[order], np.arange(len(self._bounds)))
+        return Asking(rows[order], starts)

@@ -1,0 +1,142 @@
+"""What a scan has found, scored exactly."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minerkit.embeddings.vectors import Vectors
+from minerkit.runtime.jit import compiled
+from minerkit.runtime.threads import torch_map
+from minerkit.search.pair_scores import exact_scores, pair_scores
+from minerkit.search.quantised_documents import CodedDocuments
+from minerkit.search.request import Hits, Request
+from minerkit.search.top_k import Kept
+
+__all__ = ["Found"]
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.integer[Any]]
+#: Candidates scored at once.
+AT_ONCE = 1 << 18
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a scan has found for a request, by scores that are off a little: not yet scored exactly.
+
+    Queries come in parts: positions, and what was kept for each. `again` searches for what is not sure; an
+    approximate search leaves it at that.
+    """
+
+    request: Request
+    documents: Vectors
+    coded: CodedDocuments
+    parts: list[tuple[IntArray, Kept]]
+    again: Callable[[Request], Hits] | None = None
+
+    @classmethod
+    def each(
+        cls,
+        requests: Sequence[Request],
+        documents: Vectors,
+        coded: CodedDocuments,
+        parts: list[IntArray],
+        kept: list[list[Kept]],
+        again: Callable[[Request], Hits] | None = None,
+    ) -> "list[Found]":
+        """Say what was found for each request, from what was kept of each part of the queries for each."""
+        found = []
+        for number, request in enumerate(requests):
+            own = [(part, of_each[number]) for part, of_each in zip(parts, kept, strict=True)]
+            found.append(cls(request, documents, coded, own, again))
+        return found
+
+    def top(self, rows: IntArray) -> Hits:
+        """Score exactly what was found for some queries, and search again where something may be missing.
+
+        Args:
+            rows: Positions of queries, ascending; each is asked for once.
+
+        Returns:
+            Their documents, best first; as many columns as are wanted, and as there are documents.
+        """
+        hits = Hits.none(len(rows), min(self.request.k, len(self.documents)))
+
+        def settled(at: tuple[IntArray, Kept]) -> IntArray:
+            part, kept = at
+            low, high = np.searchsorted(rows, [part[0], part[-1] + 1])
+            own = rows[low:high]
+            found, sure = _settle(
+                self.request.only(own), kept, own - part[0], self.coded.order, self.documents
+            )
+            hits.put(np.arange(low, high), found)
+            return own[~sure]
+
+        unsure = np.concatenate([rows[:0], *torch_map(settled, self.parts, self.coded.format.device)])
+        if len(unsure) and self.again is not None:
+            hits.put(np.searchsorted(rows, unsure), self.again(self.request.only(unsure)))
+        return hits
+
+
+def _settle(
+    request: Request, kept: Kept, rows: IntArray, order: npt.NDArray[np.integer], documents: Vectors
+) -> tuple[Hits, npt.NDArray[np.bool_]]:
+    """Score what a scan has left exactly, and take the best.
+
+    Args:
+        request: What is wanted of n queries.
+        kept: What may be among their best.
+        rows: int64 of shape (n,): which of its rows they are.
+        order: The position of each column.
+        documents: What the positions mean.
+
+    Returns:
+        The best documents; and bool of shape (n,): whether nothing is missing for want of room.
+    """
+    hits = Hits.none(len(rows), min(request.k, len(documents)))
+    ends, start = np.cumsum(np.diff(kept.starts)[rows]), 0
+    while start < len(rows):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + AT_ONCE, side="right")))
+        columns, starts = kept.of(rows[start:stop])
+        asked, positions = np.repeat(np.arange(stop - start), np.diff(starts)), order[columns]
+        queries = request.queries.subset(np.arange(start, stop))
+        scores = pair_scores(queries, documents, asked, positions)
+        if request.ceilings is not None:
+            scores[exact_scores(scores) > request.ceilings[start + asked]] = -np.inf
+        _best(starts, positions, scores, hits.documents[start:stop], hits.scores[start:stop])
+        start = stop
+    floor = kept.floor[rows]
+    return hits, (floor == -np.inf) | (hits.scores[:, -1] > floor)
+
+
+@compiled
+def _best(
+    starts: Integers, positions: Integers, scores: FloatArray, documents: IntArray, of_documents: FloatArray
+) -> None:
+    """Take the best candidates of each query, best first; of equal scores the lower position.
+
+    Args:
+        starts: Integers of shape (n + 1,): those of query q are from starts[q] to starts[q + 1].
+        positions: Integers of shape (c,): documents.
+        scores: float32 of shape (c,): their scores, to six decimals; -inf for what does not count.
+        documents: int64 of shape (n, k): where the best go; what is not filled is left as it is.
+        of_documents: float32 of shape (n, k): where their scores go.
+    """
+    span = np.int64(positions.max()) + 1 if len(positions) else np.int64(1)
+    for row in range(len(starts) - 1):
+        first, count = starts[row], 0
+        keys, at = np.empty(starts[row + 1] - first, np.int64), np.empty(starts[row + 1] - first, np.int64)
+        for place in range(first, starts[row + 1]):
+            if scores[place] > -np.inf:  # scores are decimals: one whole number holds the rank
+                millionths = np.int64(np.rint(np.float64(scores[place]) * 1e6))
+                keys[count], at[count] = positions[place] - millionths * span, place
+                count += 1
+        order = np.argsort(keys[:count])
+        for place in range(min(count, documents.shape[1])):
+            found = at[order[place]]
+            documents[row, place], of_documents[row, place] = positions[found], scores[found]

@@ -1,0 +1,87 @@
+"""The model that training starts from: by Hub name, from a folder, or made from the run's text."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from minerkit.errors import EncoderError, TrainingError
+from minerkit.recipe.recipe import LOSSES, Recipe
+from minerkit.runtime.models import load_model
+from minerkit.storage.run_folder import MARKERS, Run
+from minerkit.training.scratch_model import scratch_folder
+
+__all__ = ["check_base", "load_base"]
+
+
+def check_base(recipe: Recipe) -> None:
+    """See whether the base model can be had, before hours are spent on the way to it.
+
+    Args:
+        recipe: The recipe.
+
+    Raises:
+        TrainingError: It cannot be loaded, or its texts cannot be as long as the recipe wants them.
+    """
+    if recipe.train.base != "scratch":
+        _load(recipe, recipe.train.base, "cpu", 0)
+
+
+def load_base(recipe: Recipe, run: Run, device: str, seed: int) -> Any:
+    """Load the model that training starts from.
+
+    Args:
+        recipe: The recipe.
+        run: A mined run; `scratch` is made from its train texts.
+        device: cpu, cuda or mps.
+        seed: Seed of all weights that are new.
+
+    Returns:
+        A CrossEncoder or SentenceTransformer.
+
+    Raises:
+        TrainingError: It cannot be loaded, or its texts cannot be as long as the recipe wants them.
+    """
+    name = recipe.train.base
+    if name == "scratch":
+        name = str(scratch_folder(_train_texts(run), recipe.train.family, seed))
+    return _load(recipe, name, device, seed)
+
+
+def _load(recipe: Recipe, name: str, device: str, seed: int) -> Any:
+    train = recipe.train
+    try:
+        model = load_model(name, train.family, device, seed, train.revision)
+    except EncoderError as error:
+        said = str(error).rstrip(".")
+        raise TrainingError(f"train.base: {said}; name another, or set train.base=scratch") from error
+    config = getattr(model.transformers_model, "config", None)
+    limit = getattr(config, "max_position_embeddings", None)
+    if train.max_length is not None:
+        if limit is not None and train.max_length > limit:
+            raise TrainingError(
+                f"train.max_length: {train.max_length} is above the {limit} tokens that {name} can take"
+            )
+        try:
+            model.max_seq_length = train.max_length
+        except AttributeError as error:
+            raise TrainingError(
+                f"train.max_length: {name} takes texts of any length; leave it out"
+            ) from error
+    if LOSSES[train.loss].similarity:  # compared later as it was in training; the losses' default is cosine
+        model.similarity_fn_name = train.loss_args.get("similarity", "cosine")
+    # A folder's last names look like a Hub name; nobody is asked for it.
+    model.model_card_data.local_files_only = Path(name).expanduser().is_dir()
+    return model
+
+
+def _train_texts(run: Run) -> pl.Series:
+    """Give the texts of the train side; those held out stay unseen."""
+    splits = run.read(f"{MARKERS}/documents.parquet")
+    parts = [
+        run.read("queries.parquet").filter(pl.col("split") == "train")["text"],
+        run.read("corpus.parquet")
+        .join(splits, on="doc_id", maintain_order="left")
+        .filter(pl.col("split") == "train")["text"],
+    ]
+    return pl.concat(parts)

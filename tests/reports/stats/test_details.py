@@ -1,0 +1,137 @@
+"""What stats.json says of a run in depth, counted again in plain Python."""
+
+import statistics
+
+import polars as pl
+import pytest
+
+from minerkit.reports.stats.details import run_details, score_quantiles
+from minerkit.reports.stats.distributions import gaps
+from minerkit.storage.run_folder import load
+
+
+@pytest.fixture(scope="module")
+def run(sample_run):
+    return load(sample_run)
+
+
+@pytest.fixture(scope="module")
+def stats(run):
+    return run.read_json("stats.json")
+
+
+def test_candidates_by_rule_add_up(stats, run):
+    split_of = dict(run.read("queries.parquet").select("query_id", "split").rows())
+    judged = run.read("judged.parquet").rows(named=True)
+    for split, found in stats["rules"].items():
+        mine = [row["reason"] for row in judged if split_of[row["query_id"]] == split]
+        assert found["candidates"] == len(mine) == found["eligible"] + sum(found["refused"].values())
+        assert found["refused"] == {reason: mine.count(reason) for reason in set(mine) - {None}}
+        assert found["refused"] == stats["splits"][split]["skipped"]
+        assert found["chosen"] == stats["splits"][split]["negatives"]
+
+
+def test_documents_a_query(stats, run):
+    split_of = dict(run.read("queries.parquet").select("query_id", "split").rows())
+    drawn = run.read("negatives.parquet")["query_id"].to_list()
+    for split, found in stats["per_query"].items():
+        counts = [drawn.count(query) for query, own in split_of.items() if own == split]
+        assert (found["negatives"]["0%"], found["negatives"]["100%"]) == (min(counts), max(counts))
+        assert found["negatives"]["mean"] == pytest.approx(statistics.fmean(counts), abs=1e-4)
+        assert found["positives"]["mean"] == pytest.approx(
+            stats["splits"][split]["positives"] / len(counts), abs=1e-4
+        )
+
+
+def test_texts_are_the_corpus_s(stats, run):
+    for name, file in (("queries", "queries"), ("documents", "corpus")):
+        texts = run.read(f"{file}.parquet")["text"].to_list()
+        found = stats["texts"][name]
+        assert found["distinct"] == len(set(texts))
+        lengths = [len(text) for text in texts]
+        assert (found["characters"]["0%"], found["characters"]["100%"]) == (min(lengths), max(lengths))
+        assert found["scripts"] == {"Latin": 1.0}
+
+
+def test_the_subsets_are_the_files(stats, run):
+    for name, found in stats["subsets"].items():
+        frame = run.read(f"{name}.parquet")
+        assert (found["size"], found["columns"]) == (len(frame), frame.columns)
+
+
+def frames(**changed: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    return {
+        "queries": pl.DataFrame(
+            {"query_id": ["q1", "q2"], "text": ["What is it?", "who"], "split": ["train", "dev"]}
+        ),
+        "corpus": pl.DataFrame({"doc_id": ["d1", "d2", "d3"], "text": ["a", "b", "ａ"]}),
+        "positives": pl.DataFrame(
+            {"query_id": ["q1", "q2"], "doc_id": ["d1", "d2"], "relevance": [1, 1], "score": [0.9, 0.8]}
+        ),
+        "negatives": pl.DataFrame(
+            {"query_id": ["q1", "q1", "q2"], "doc_id": ["d3", "d2", "d1"], "score": [0.7, 0.5, 0.1]}
+        ),
+        "qrels": pl.DataFrame({"query_id": ["q1", "q2"], "doc_id": ["d1", "d2"], "relevance": [1, 1]}),
+        "pairs": pl.DataFrame({"query": ["What is it?"], "positive": ["a"]}),
+        "verdicts": pl.DataFrame(
+            [
+                ("train", None, True, 2),
+                ("train", None, False, 4),
+                ("train", "min_score", True, 1),
+                ("train", "min_score", False, 3),
+                ("dev", "min_score", False, 5),
+            ],
+            schema={"split": str, "reason": str, "taken": bool, "documents": int},
+            orient="row",
+        ),
+        "accounts": pl.DataFrame(
+            {"query_id": ["q1", "q2"], "found": [2, 1], "wanted": [2, 2], "dropped": [False, False]}
+        ),
+        **changed,
+    }
+
+
+def details(**changed: pl.DataFrame):
+    rows = frames(**changed)
+    return run_details(rows, {name: rows[name].lazy() for name in ("corpus", "pairs")})
+
+
+def test_a_text_in_both_splits_is_counted_in_whatever_spelling():
+    # Dev uses "b" and "a"; train uses "a", "b" and the full-width "ａ", which is the same text as "a".
+    assert details()["overlap"] == {"queries": 0, "documents": 2}
+    same = pl.DataFrame({"query_id": ["q1", "q2"], "text": ["who", "ｗｈｏ"], "split": ["train", "dev"]})
+    assert details(queries=same)["overlap"]["queries"] == 1
+
+
+def test_the_gap_is_between_the_lowest_positive_and_the_hardest_negative():
+    rows = frames()
+    found = score_quantiles(rows, gaps(rows["positives"], rows["negatives"]))["gap"]
+    assert (found["0%"], found["100%"]) == (pytest.approx(0.2), pytest.approx(0.7))
+
+
+def test_a_dropped_query_has_no_documents_to_count():
+    accounts = frames()["accounts"].with_columns(dropped=pl.Series([False, True]))
+    assert details(accounts=accounts)["per_query"]["dev"] == {"positives": {}, "negatives": {}}
+
+
+def test_a_run_without_dev_has_one_split():
+    queries = frames()["queries"].with_columns(split=pl.lit("train"))
+    found = details(queries=queries)
+    assert list(found["rules"]) == list(found["per_query"]) == ["train"]
+    assert found["overlap"] == {"queries": 0, "documents": 0}
+
+
+def test_what_is_told_twice_is_the_same(stats):
+    histograms, found = stats["histograms"], stats["scores"]
+    assert histograms["gaps"]["median"]["queries"] == found["gap"]["50%"]
+    for name in ("positives", "negatives"):
+        assert histograms["scores"]["median"][name] == found[name]["50%"]
+    assert stats["yield"]["candidates"] == sum(split["candidates"] for split in stats["rules"].values())
+    assert stats["yield"]["queries"] == stats["subsets"]["queries"]["size"]
+    assert stats["yield"]["rows"] == sum(split["rows"] for split in stats["splits"].values()) > 0
+
+
+def test_rules_count_the_verdicts_of_their_split():
+    rules = details()["rules"]
+    assert rules["train"] == {"candidates": 10, "refused": {"min_score": 4}, "eligible": 6, "chosen": 3}
+    assert rules["dev"] == {"candidates": 5, "refused": {"min_score": 5}, "eligible": 0, "chosen": 0}

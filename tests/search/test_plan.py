@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+from minerkit.pipeline import commands as pipeline
+from minerkit.recipe.load import load_recipe
+from minerkit.recipe.recipe import Search
+from minerkit.search import Hits, Index, Request
+from minerkit.search import plan as tuning
+from minerkit.search.ivf import Lists
+from minerkit.search.pair_scores import exact_scores
+from minerkit.search.plan import Plan, recall, tuned
+from minerkit.search.request import Pairs
+from tests.search.test_ivf import topics
+
+
+@pytest.fixture(scope="module")
+def index() -> Index:
+    return Index(topics(1, 3000))
+
+
+def asked(k: int) -> list[Request]:
+    queries = topics(2, 300)
+    ceilings = np.random.default_rng(4).uniform(0.2, 0.7, 300)
+    return [Request(queries, k, Pairs.none()), Request(queries, 3, Pairs.none(), ceilings)]
+
+
+def test_queries_are_drawn_from_all(monkeypatch):
+    assert tuning.drawn(5).tolist() == [0, 1, 2, 3, 4]
+    monkeypatch.setattr(tuning, "SAMPLE", 3)
+    rows = tuning.drawn(1000)
+    assert rows.tolist() == tuning.drawn(1000).tolist() == sorted(set(rows.tolist())) and len(rows) == 3
+
+
+def test_exact_is_exact(index):
+    plan = tuned(index, asked(10), 300, Search(mode="exact"))
+    assert plan == Plan("exact", plan.together) and plan.searcher(index) is index
+    assert plan.facts() == {"mode": "exact", "recall": 1.0}
+
+
+def test_a_search_that_takes_no_time_is_exact(index):
+    assert tuned(index, asked(10), 300, Search(mode="auto")).mode == "exact"
+
+
+@pytest.mark.parametrize("target", [0.5, 0.9, 1.0])
+def test_effort_rises_until_the_target_is_met(index, target):
+    queries = topics(2, 300)
+    plan = tuned(index, [Request(queries, 10, Pairs.none())], 300, Search(mode="ann", recall_target=target))
+    assert plan.mode == "ann" and plan.recall >= target
+    asked = Request(queries, 10, Pairs.none())
+    assert recall(plan.searcher(index).top(asked), index.top(asked)) == plan.recall
+    assert plan.facts()["probes"] == plan.probes >= 1
+
+
+def test_a_higher_target_takes_more_probes(index):
+    plans = [tuned(index, asked(10), 300, Search(mode="ann", recall_target=share)) for share in (0.3, 1.0)]
+    assert plans[0].probes < plans[1].probes
+
+
+def test_auto_takes_lists_only_where_they_save_time(index, monkeypatch):
+    monkeypatch.setattr(tuning, "WORTH", 0.0)
+    clock = iter(np.cumsum([0.0, 0.0, 0.0, 100.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).tolist())
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: next(clock))
+    assert tuned(index, asked(10), 300, Search(recall_target=0.5)).mode == "ann"
+    clock = iter(np.cumsum([0.0, 0.0, 0.0, 1.0, 0.0, 100.0, 1.0, 1.0]).tolist())
+    assert tuned(index, asked(10), 300, Search(recall_target=0.5)).mode == "exact"
+
+
+def test_compiling_is_not_taken_for_searching(index, monkeypatch):
+    clock, seen = [0.0], set()
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: clock[0])
+    search = Index.search
+
+    def slow_at_first(self: Index, *requests: Request):
+        clock[0] += 0.001 if seen else 1000.0
+        seen.add(len(requests[0]))
+        return search(self, *requests)
+
+    monkeypatch.setattr(Index, "search", slow_at_first)
+    assert tuned(index, asked(10), 300, Search(mode="auto")).mode == "exact"
+
+
+def test_a_plan_comes_back_from_its_tables(index):
+    plan = tuned(index, asked(10), 300, Search(mode="ann", recall_target=0.9))
+    again = Plan.of(plan.frames(), index.documents.dim)
+    assert again.facts() == plan.facts()
+    assert isinstance(again.searcher(index), Lists)
+    assert (again.found.centroids == plan.found.centroids).all()
+    assert (again.found.list_of == plan.found.list_of).all()
+    for together in (True, False):
+        assert Plan.of(Plan("exact", together).frames(), 48) == Plan("exact", together)
+
+
+@pytest.mark.parametrize("mode", ["auto", "exact"])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.2, 1.0])
+@pytest.mark.parametrize("how", ["ceilings", "blocked"])
+def test_all_is_asked_together_where_the_best_leave_many_queries_short(index, mode, share, how):
+    best = Request(topics(2, 300), 10, Pairs.none())
+    hits, few = index.top(best), np.arange(300) < 300 * share
+    # Of the ten best, three are to be left: enough for three, too few for those of whom only two are.
+    scores = exact_scores(hits.scores)
+    ceilings = np.where(few, scores[:, 8], scores[:, 7]) if how == "ceilings" else None
+    documents = hits.documents[:, :8].ravel()
+    keep = np.tile(np.arange(8) < 7, 300) | np.repeat(few, 8)
+    blocked = Pairs.of(np.repeat(np.arange(300), 8)[keep], documents[keep])
+    below = Request(best.queries, 3, Pairs.none() if how == "ceilings" else blocked, ceilings)
+    assert tuned(index, [best, below], 300, Search(mode=mode)).together == (share >= tuning.TOGETHER)
+    assert not tuned(index, [best], 300, Search(mode=mode)).together
+
+
+def test_recall_counts_what_there_was_to_find():
+    best = Hits(np.array([[1, 2], [3, -1]]), np.zeros((2, 2), np.float32))
+    hits = Hits(np.array([[2, 5], [3, -1]]), np.zeros((2, 2), np.float32))
+    assert recall(hits, best) == pytest.approx(2 / 3)
+    assert recall(Hits.none(2, 2), Hits.none(2, 2)) == 1.0
+
+
+@pytest.mark.slow
+def test_an_approximate_run_says_so_and_fills_every_query(tmp_path):
+    exact = pipeline.mine(load_recipe("ai-ir", sample=True), tmp_path / "exact", "cpu")
+    spec = load_recipe("ai-ir", {"search.mode": "ann", "search.recall_target": 0.8}, sample=True)
+    run = pipeline.mine(spec, tmp_path / "ann", "cpu")
+    assert pipeline.audit_run(tmp_path / "ann") == []
+    facts = run.read_json("manifest.json")["search"]
+    assert facts["mode"] == "ann" and facts["recall"] >= 0.8 and facts["probes"] > 0
+    assert len(run.read("negatives.parquet")) == len(exact.read("negatives.parquet"))

@@ -1,0 +1,96 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from minerkit.errors import TrainingError
+from minerkit.recipe.recipe import Recipe
+from minerkit.training.base_model import check_base, load_base
+
+
+def recipe_for(base: str, loss: str = "bce", **train) -> Recipe:
+    return Recipe.model_validate(
+        {"name": "r", "source": {"path": "p"}, "train": {"base": base, "loss": loss, **train}}
+    )
+
+
+def fault(recipe: Recipe) -> str:
+    with pytest.raises(TrainingError) as error:
+        check_base(recipe)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.fixture
+def folder(reranker, tmp_path) -> Path:
+    return shutil.copytree(reranker, tmp_path / "base")
+
+
+def test_scratch_needs_nothing():
+    check_base(recipe_for("scratch"))
+
+
+@pytest.mark.parametrize("loss", ["bce", "mnrl"])
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("nobody/nothing", "with no network, name a model folder; name another, or set train.base=scratch"),
+        ("./missing", "train.base: ./missing: no such model folder"),
+    ],
+)
+def test_a_base_that_is_not_there(name, line, loss):
+    assert line in fault(recipe_for(name, loss))
+
+
+def test_a_folder_without_a_model(tmp_path):
+    assert "holds no model" in fault(recipe_for(str(tmp_path)))
+
+
+def test_damaged_weights(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    assert "the model cannot be loaded: " in fault(recipe_for(str(folder)))
+
+
+def test_a_base_without_a_vocabulary(folder):
+    for file in folder.glob("*token*"):
+        file.unlink()
+    assert "holds no vocabulary for its tokenizer" in fault(recipe_for(str(folder)))
+
+
+def test_texts_longer_than_the_base_takes(folder):
+    assert "train.max_length: 513 is above the 512 tokens" in fault(recipe_for(str(folder), max_length=513))
+
+
+@pytest.mark.parametrize(
+    ("loss", "args", "kept"),
+    [
+        ("mnrl", {}, "cosine"),
+        ("mnrl", {"similarity": "dot"}, "dot"),
+        ("margin-mse", {"similarity": "dot"}, "dot"),
+    ],
+)
+def test_vectors_are_compared_later_as_in_training(loss, args, kept, answers_run, bi_encoder, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    recipe = recipe_for(bi_encoder, loss, loss_args=args, max_length=32)
+    model = load_base(recipe, answers_run[1], "cpu", 12)
+    model.save_pretrained(str(tmp_path / "model"))
+    found = SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    assert (found.similarity_fn_name, found.max_seq_length) == (kept, 32)
+
+
+def test_scratch_sees_no_text_that_is_held_out(answers_run, monkeypatch):
+    from minerkit.training import base_model as base
+
+    seen = []
+    make = base.scratch_folder
+    monkeypatch.setattr(base, "scratch_folder", lambda texts, *rest: seen.extend(texts) or make(texts, *rest))
+    run = answers_run[1]
+    model = load_base(recipe_for("scratch"), run, "cpu", 12)
+    queries = run.read("queries.parquet")
+    held = set(queries.filter(queries["split"] == "dev")["text"])
+    assert (
+        held and not held & set(seen) and set(queries.filter(queries["split"] == "train")["text"]) < set(seen)
+    )
+    assert model.num_labels == 1

@@ -1,0 +1,117 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from minerkit.errors import RecipeError
+from minerkit.recipe.recipe import LOSSES, Train
+from minerkit.training.losses import check_loss, describe_loss, pos_weight
+
+
+def test_bce_has_its_parameters():
+    found = describe_loss(Train(loss="bce", pos_weight=5))
+    assert (found.name, found.family) == ("BinaryCrossEntropyLoss", "cross_encoder")
+    assert found.parameters == {"activation_fn": "torch.nn.modules.linear.Identity", "pos_weight": 5}
+    assert describe_loss("bce").parameters["pos_weight"] is None
+
+
+def test_mnrl_has_its_parameters():
+    found = describe_loss(Train(loss="mnrl", loss_args={"scale": 1.0, "similarity": "dot"}))
+    assert (found.name, found.family) == ("MultipleNegativesRankingLoss", "sentence_transformer")
+    assert (found.parameters["scale"], found.parameters["similarity_fct"]) == (1.0, "dot_score")
+    assert describe_loss("mnrl").parameters["scale"] == 20.0
+
+
+def test_the_weight_of_positives_is_of_no_concern_to_other_losses():
+    assert describe_loss(Train(loss="mnrl", pos_weight=5)) == describe_loss("mnrl")
+
+
+def test_auto_is_negatives_per_positive():
+    assert describe_loss(Train(loss="bce"), 100, 425).parameters["pos_weight"] == 4.25
+
+
+@pytest.mark.parametrize("name", [*LOSSES, "LambdaLoss", "RankNetLoss", "CoSENTLoss", "MarginMSELoss"])
+def test_losses_are_described_without_a_model(name):
+    assert describe_loss(name).parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("BinaryCrossEntropy", "did you mean BinaryCrossEntropyLoss?"),
+        ("zzz", "or the name of a loss class"),
+        ("MatryoshkaLoss", "cannot be described by its name alone"),
+    ],
+)
+def test_a_loss_that_is_not_there_is_one_clear_line(name, message):
+    with pytest.raises(RecipeError, match=name) as error:
+        describe_loss(name)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "positives", "negatives", "weight"),
+    [
+        ("auto", 100, 500, 5),
+        ("auto", 4, 17, 4.25),
+        ("auto", 0, 10, None),
+        ("auto", 10, 0, None),
+        (5.0, 1, 1, 5),
+        (2.5, 1, 1, 2.5),
+        (None, 1, 9, None),
+    ],
+)
+def test_the_weight_of_positives(given, positives, negatives, weight):
+    found = pos_weight(given, positives, negatives)
+    assert (found, type(found)) == (weight, type(weight))
+
+
+def test_the_readme_lists_every_loss_with_its_formats():
+    lines = (Path(__file__).parents[2] / "README.md").read_text().splitlines()
+    rows = [
+        line.split("|")[1:4]
+        for line in lines
+        if re.match(r"\| `[a-z-]+`.* \| a (reranker|bi-encoder) \|", line)
+    ]
+    listed = {
+        name: (trains.strip(), tuple(re.findall("`(.+?)`", shapes)), "with scores" in shapes)
+        for names, trains, shapes in rows
+        for name in re.findall("`(.+?)`", names)
+    }
+    kinds = {"cross_encoder": "a reranker", "sentence_transformer": "a bi-encoder"}
+    assert listed == {name: (kinds[spec.family], spec.formats, spec.scores) for name, spec in LOSSES.items()}
+
+
+@pytest.mark.parametrize(
+    ("loss", "made", "scores", "line"),
+    [
+        ("mse", "labeled-pair", False, "train.loss: mse learns from scores; set format.scores: true"),
+        ("bce", "labeled-pair", True, "train.loss: bce takes no scores; set format.scores: false"),
+        (
+            "bce",
+            "triplet",
+            False,
+            "bce wants labeled-pair; the recipe makes triplet; set format: labeled-pair, or",
+        ),
+        ("mnrl", "n-tuple", False, None),
+        ("reranker-margin-mse", "n-tuple", True, None),
+    ],
+)
+def test_a_loss_says_what_it_wants(loss, made, scores, line):
+    found = Train(loss=loss).format_fault(made, scores)
+    assert found == line if line is None else line in found
+
+
+@pytest.mark.parametrize(
+    ("loss", "args", "line"),
+    [
+        ("bce", {"pos_weight": 3}, "train.loss_args.pos_weight: set train.pos_weight"),
+        ("bce", {"similarity": "dot"}, "train.loss_args.similarity: no such argument"),
+        ("mnrl", {"scale": "x"}, "train.loss_args.scale: input should be a valid number"),
+        ("mnrl", {"scal": 1}, "train.loss_args.scal: no such argument; did you mean 'scale'?"),
+        ("mnrl", {"similarity": "angle"}, "train.loss_args.similarity: input should be 'dot' or 'cosine'"),
+    ],
+)
+def test_parameters_of_losses_are_checked(loss, args, line):
+    _, (fault,) = check_loss(Train(loss=loss, loss_args=args))
+    assert line in fault
