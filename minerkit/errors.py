@@ -12,6 +12,9 @@ MinerkitError                exit code 1: the user can mend it
     └── AuditError           a run that breaks an invariant
 """
 
+import difflib
+from collections.abc import Sequence
+
 __all__ = [
     "AuditError",
     "CacheError",
@@ -23,6 +26,8 @@ __all__ = [
     "RunError",
     "SourceError",
     "TrainingError",
+    "first_line",
+    "suggestion",
 ]
 
 
@@ -64,3 +69,22 @@ class RunError(MinerkitError):
 
 class AuditError(RunError):
     """A run breaks at least one invariant."""
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Suggest what may have been meant.
+
+    Args:
+        word: What was written.
+        known: What could have been.
+
+    Returns:
+        A clause to append; "" where nothing is close.
+    """
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def first_line(error: Exception) -> str:
+    """Give the first line of an error's message."""
+    return str(error).splitlines()[0]

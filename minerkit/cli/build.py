@@ -39,7 +39,7 @@ def ingest(
 ) -> None:
     """Turn a raw corpus into queries, corpus, qrels and pairs; say what was rejected, and show some pairs."""
     from minerkit.pipeline import commands as pipeline
-    from minerkit.reports.stats.ingest import render_intake
+    from minerkit.reports.terminal.ingest import render_intake
     from minerkit.runtime.progress import Reporter
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
@@ -88,7 +88,7 @@ def train(
 ) -> None:
     """Train a reranker or a bi-encoder: mines if needed, then writes model/ and training.json."""
     from minerkit.pipeline import commands as pipeline
-    from minerkit.reports.stats.training_summary import render_training
+    from minerkit.reports.terminal.training import render_training
     from minerkit.runtime.progress import Reporter
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
@@ -124,7 +124,7 @@ def everything(
     if push is None and (model_repo or private):
         raise typer.BadParameter("--model-repo and --private go with --push")
     from minerkit.pipeline import end_to_end as endtoend
-    from minerkit.reports.stats.run_summary import render_closing
+    from minerkit.reports.terminal.run_summary import render_closing
     from minerkit.runtime.progress import Reporter
 
     spec = recipe_of(recipe, set_, input_, sample, limit)

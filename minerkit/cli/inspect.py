@@ -46,7 +46,9 @@ def stats(
     config: Annotated[str | None, typer.Option(help="The configuration (subset) of a Hub data set.")] = None,
 ) -> None:
     """Show what a model card shows of a data set, or describe it as a whole."""
-    from minerkit.reports.stats.description import describe, describe_text, section
+    from minerkit.reports.cards.section import section
+    from minerkit.reports.stats.description import describe
+    from minerkit.reports.terminal.describe import describe_text
 
     if rows not in (None, "all") and not (rows.isdigit() and int(rows)):
         raise typer.BadParameter("--rows takes a number of rows, or all")

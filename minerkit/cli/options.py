@@ -58,7 +58,7 @@ def recipe_of(name: str, set_: list[str] | None, input_: str | None, sample: boo
 
 def print_run(folder: Path, format_: str) -> None:
     """Print the account of a run."""
-    from minerkit.reports.stats.run_statistics import render
+    from minerkit.reports.terminal.run_stats import render
     from minerkit.storage.run_folder import load
 
     found = load(folder).read_json("stats.json")

@@ -62,7 +62,8 @@ def show(
 @app.command(epilog="Example: minerkit validate -r my-corpus.yaml")
 def validate(recipe: RecipeOption, set_: SetOption = None) -> None:
     """Check a recipe, training arguments and all; all faults are listed together."""
-    from minerkit.training.arguments import check_training, training_device
+    from minerkit.runtime.devices import training_device
+    from minerkit.training.arguments import check_training
 
     found = recipe_of(recipe, set_, None, False, None)
     check_training(found, training_device("auto"))

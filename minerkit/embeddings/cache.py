@@ -5,23 +5,22 @@ disk is never encoded again.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 import polars as pl
 from filelock import FileLock, Timeout
 
 from minerkit.embeddings.batching import pieces
 from minerkit.embeddings.store import Table, usable
 from minerkit.embeddings.vectors import MAPPED, Vectors
+from minerkit.runtime.cache_folder import cache_folder
 from minerkit.text.store import Texts
 
-__all__ = ["EmbeddingCache", "cache_folder"]
+__all__ = ["EmbeddingCache"]
 
 Progress = Callable[[int], object]
 Encode = Callable[[Sequence[str], Progress], npt.NDArray[np.float32]]
@@ -34,15 +33,6 @@ HASHED = 1 << 16
 PATIENCE = 1.0
 #: A text's 128-bit hash.
 KEYS = {"hi": pl.UInt64, "lo": pl.UInt64}
-
-
-def cache_folder() -> Path:
-    """Find the folder that holds embeddings and trained encoders, shared by all runs.
-
-    Returns:
-        `MINERKIT_CACHE`, or the platform's cache folder for minerkit.
-    """
-    return Path(os.environ.get("MINERKIT_CACHE") or platformdirs.user_cache_dir("minerkit"))
 
 
 class EmbeddingCache:

@@ -15,9 +15,10 @@ from minerkit.evaluation.recipe_evaluators import (
     retrieval_evaluator,
 )
 from minerkit.recipe.recipe import Family, Recipe
+from minerkit.runtime.devices import search_device
 from minerkit.runtime.models import load_model, model_family
 from minerkit.runtime.progress import Reporter
-from minerkit.search import Pairs, search_device
+from minerkit.search import Pairs
 from minerkit.search.bm25 import bm25
 from minerkit.storage.run_folder import Run
 

@@ -9,12 +9,12 @@ import polars as pl
 
 from minerkit.errors import RunError
 from minerkit.hub.dataset_files import Config, merged_card, write_config
-from minerkit.pipeline.context import SPLITS
 from minerkit.recipe.load import load_recipe
 from minerkit.reports.cards.dataset_card import dataset_card
 from minerkit.reports.cards.model_card import on_hub
 from minerkit.runtime.progress import Reporter
 from minerkit.storage.run_folder import Run
+from minerkit.storage.schema import SPLITS
 from minerkit.text.normalise import normalised
 
 __all__ = ["README", "Bundle", "data_bundle", "model_bundle", "subsets"]

@@ -7,26 +7,15 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.recipe.recipe import Mine
+from minerkit.search.decimals import exact
 
-__all__ = ["BACKFILLABLE", "exact", "filter_false_negatives", "round_trip", "thresholds", "window"]
+__all__ = ["BACKFILLABLE", "filter_false_negatives", "round_trip", "thresholds", "window"]
 
 Score = TypeVar("Score", pl.Expr, npt.NDArray[np.float64])
 #: Reasons that make a document too easy, not suspicious: such documents may fill up a short query.
 BACKFILLABLE = ["min_score", "rank_range"]
 #: Scores are kept to six decimals.
 DECIMALS = 6
-
-
-def exact(score: pl.Expr) -> pl.Expr:
-    """Give a stored score as the decimal it stands for.
-
-    Args:
-        score: A float32 expression, rounded to six decimals.
-
-    Returns:
-        float64: 0.8, not 0.800000011920929.
-    """
-    return score.cast(pl.Float64).round(DECIMALS)
 
 
 def thresholds(positive: Score, rules: Mine) -> dict[str, Score]:

@@ -10,7 +10,7 @@ from minerkit.mining.filters import BACKFILLABLE
 from minerkit.mining.positions import named
 from minerkit.recipe.recipe import Mine
 from minerkit.storage import schema
-from minerkit.text.normalise import scattered
+from minerkit.text.shingles import scattered
 
 __all__ = ["line_up", "pool_sizes", "sample_negatives", "share_out"]
 

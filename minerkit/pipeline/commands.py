@@ -9,6 +9,7 @@ from minerkit.evaluation.comparison import compare
 from minerkit.pipeline.context import Work
 from minerkit.pipeline.invariants import Breach, audit
 from minerkit.pipeline.manifest import write_manifest
+from minerkit.pipeline.stages import finish, format, select
 from minerkit.pipeline.stages import ingest as stages
 from minerkit.pipeline.stages import search as searching
 from minerkit.pipeline.stages import train as training
@@ -16,6 +17,7 @@ from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Encoder, Recipe
 from minerkit.reports.cards.dataset_card import hand_written, write_card
 from minerkit.reports.stats.ingest import intake
+from minerkit.runtime.devices import training_device
 from minerkit.runtime.memory import budget, trim
 from minerkit.runtime.progress import Reporter
 from minerkit.sources.reader import fingerprint
@@ -23,7 +25,7 @@ from minerkit.storage import schema
 from minerkit.storage.atomic import replacing, sha256
 from minerkit.storage.run_folder import MARKERS, Run, load, locked
 from minerkit.storage.stage import Stage, clear, staged
-from minerkit.training.arguments import check_training, training_device
+from minerkit.training.arguments import check_training
 from minerkit.training.base_model import check_base
 
 __all__ = ["audit_run", "evaluate_run", "ingest", "ingest_account", "mine", "train"]
@@ -32,9 +34,9 @@ __all__ = ["audit_run", "evaluate_run", "ingest", "ingest_account", "mine", "tra
 STAGES: dict[str, tuple[int, Callable[[Work, Stage], None]]] = {
     "ingest": (4, stages.ingest),  # -> queries, corpus, qrels, pairs
     "search": (6, searching.search),  # -> candidates
-    "select": (3, stages.select),  # -> judged, negatives
-    "format": (2, stages.write_examples),  # -> train, dev
-    "finish": (6, stages.finish),  # -> rejected, stats.json, recipe.yaml
+    "select": (3, select.select),  # -> judged, negatives
+    "format": (2, format.write_examples),  # -> train, dev
+    "finish": (6, finish.finish),  # -> rejected, stats.json, recipe.yaml
 }
 #: Raised when training starts to write something else for the same recipe.
 TRAIN_VERSION = 1

@@ -8,13 +8,11 @@ import polars as pl
 from minerkit.recipe.recipe import Recipe
 from minerkit.runtime.progress import Reporter
 from minerkit.storage.run_folder import MARKERS, Run
+from minerkit.storage.schema import SPLITS
 from minerkit.text.store import Texts, texts
 
-__all__ = [
-    "SPLITS", "Inputs", "Shard", "Work", "decided", "document_texts", "inputs", "positives", "shards",
-]  # fmt: skip
+__all__ = ["Inputs", "Shard", "Work", "document_texts", "inputs", "shards"]
 
-SPLITS = ("train", "dev")
 #: A shard holds this share of a run's queries, within limits: little is lost when a run dies, and little time
 #: goes to the seams.
 SHARE, LEAST, MOST = 24, 1024, 4096
@@ -68,19 +66,6 @@ def document_texts(work: Work) -> Texts:
     """Open the texts of the documents, in the order of `Inputs.documents`; few of them are in memory."""
     columns = (part["text"] for part in work.run.parts("corpus.parquet").of("text"))
     return texts(columns, work.memory // TEXTS, work.run.folder / MARKERS)
-
-
-def decided(qrels: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
-    """Leave the judgements that say yes (above 0) or no (0); what lies between is neither."""
-    grade = pl.col("relevance")
-    return qrels.filter((grade >= recipe.source.min_relevance) | (grade == 0))
-
-
-def positives(ids: pl.Series, qrels: pl.DataFrame) -> pl.DataFrame:
-    """Count the positives of queries: query_id, positives (int64)."""
-    relevant = qrels.filter(pl.col("relevance") > 0).group_by("query_id")
-    counts = relevant.agg(pl.len().cast(pl.Int64).alias("positives"))
-    return ids.to_frame().join(counts, on="query_id", how="left", maintain_order="left").fill_null(0)
 
 
 def shards(queries: pl.DataFrame) -> list[Shard]:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit.mining.filters import exact, thresholds
+from minerkit.mining.filters import thresholds
 from minerkit.recipe.recipe import Recipe
+from minerkit.search.decimals import exact
 from minerkit.storage import schema
-from minerkit.text.normalise import jaccard, match_key, normalised
+from minerkit.text.normalise import match_key, normalised
+from minerkit.text.shingles import jaccard
 
 __all__ = ["CHECKS", "Breach", "audit"]
 

@@ -1,27 +1,16 @@
 """The manifest: what went in, what came out, and with which versions, seeds and timings."""
 
-import importlib.metadata
 import json
-import platform
 from typing import Any
 
 from minerkit.recipe.recipe import Recipe
+from minerkit.runtime.versions import versions
 from minerkit.storage.atomic import replacing
 from minerkit.storage.run_folder import Run
 
-__all__ = ["versions", "write_manifest"]
+__all__ = ["write_manifest"]
 
 STAGES = ("ingest", "search", "select", "format", "finish")
-PACKAGES = (
-    "minerkit",
-    "torch",
-    "sentence-transformers",
-    "transformers",
-    "polars",
-    "pyarrow",
-    "numpy",
-    "rensa",
-)
 
 
 def write_manifest(run: Run, recipe: Recipe, trained: bool = False) -> None:
@@ -55,22 +44,3 @@ def write_manifest(run: Run, recipe: Recipe, trained: bool = False) -> None:
     }
     with replacing(run.folder / "manifest.json") as stream:
         stream.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode())
-
-
-def versions(*more: str) -> dict[str, str]:
-    """Say which versions are installed.
-
-    Args:
-        more: Packages to name beside those that every run depends on.
-
-    Returns:
-        Python's version and those of the packages, by name.
-    """
-    return {"python": platform.python_version(), **{name: _version(name) for name in (*PACKAGES, *more)}}
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

@@ -1,24 +1,14 @@
 """Find and read recipe files, with what they extend and the line of every key."""
 
-import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from minerkit.errors import RecipeError
+from minerkit.errors import RecipeError, first_line, suggestion
 
-__all__ = [
-    "OF_CORPUS",
-    "Location",
-    "bundled",
-    "first_line",
-    "names",
-    "read_recipe",
-    "recipe_path",
-    "suggestion",
-]
+__all__ = ["OF_CORPUS", "Location", "bundled", "names", "read_recipe", "recipe_path"]
 
 Location = tuple[str | int, ...]
 #: The keys of a source that say where it is, not what it looks like.
@@ -144,22 +134,3 @@ def _positions(node: yaml.Node | None, at: Location) -> Iterator[tuple[Location,
             here = (*at, str(key.value))
             yield here, key.start_mark.line + 1
             yield from _positions(value, here)
-
-
-def suggestion(word: str, known: Sequence[str]) -> str:
-    """Suggest what may have been meant.
-
-    Args:
-        word: What was written.
-        known: What could have been.
-
-    Returns:
-        A clause to append; "" where nothing is close.
-    """
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def first_line(error: Exception) -> str:
-    """Give the first line of an error's message."""
-    return str(error).splitlines()[0]

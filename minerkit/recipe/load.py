@@ -8,17 +8,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from minerkit.errors import RecipeError
-from minerkit.recipe.files import (
-    OF_CORPUS,
-    Location,
-    bundled,
-    first_line,
-    names,
-    read_recipe,
-    recipe_path,
-    suggestion,
-)
+from minerkit.errors import RecipeError, first_line, suggestion
+from minerkit.recipe.files import OF_CORPUS, Location, bundled, names, read_recipe, recipe_path
 from minerkit.recipe.recipe import Recipe
 
 __all__ = ["bundled", "copy_recipe", "load_recipe", "names", "parse_override", "recipe_path", "recipe_yaml"]

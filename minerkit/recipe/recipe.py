@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field, model_validator
 from minerkit.recipe.mine import Mine
 from minerkit.recipe.section import Section, Share
 from minerkit.recipe.source import Source
-from minerkit.recipe.train import LOSSES, Family, Train
+from minerkit.recipe.train import LOSSES, Train
+from minerkit.runtime.models import Family
 
 __all__ = [
     "LOSSES",

@@ -7,11 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from minerkit.recipe.section import Section
+from minerkit.runtime.models import Family
 
-__all__ = ["LOSSES", "Family", "LossSpec", "Train"]
+__all__ = ["LOSSES", "LossSpec", "Train"]
 
-#: A cross_encoder scores pairs of texts, a sentence_transformer encodes each text.
-Family = Literal["cross_encoder", "sentence_transformer"]
 Name = Literal[
     "bce",
     "lambda",

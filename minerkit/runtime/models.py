@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from minerkit.errors import EncoderError
-from minerkit.recipe.recipe import Family
 
-__all__ = ["load_model", "model_family"]
+__all__ = ["Family", "load_model", "model_family"]
+
+#: A cross_encoder scores pairs of texts, a sentence_transformer encodes each text.
+Family = Literal["cross_encoder", "sentence_transformer"]
 
 ARCHETYPES: Mapping[str, Family] = {
     "CrossEncoder": "cross_encoder",

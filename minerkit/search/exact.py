@@ -1,9 +1,9 @@
 """Exact top-k search with the rules inside the scan.
 
-The scan works on small numbers (`minerkit.search.quantise`) and keeps all that may be among the k best; that
-is scored again pair by pair in float64, rounded, and ordered by score and position. Where a guess was wrong, or
-there is no room for all that may be, a second scan follows, one in float32, then a ranking of all in float64.
-So the result does not depend on the chip, on tile sizes, threads or device.
+The scan works on eight-bit codes (`minerkit.search.quantise`) and keeps all documents that may be among the
+k best. Those are scored again pair by pair in float64, rounded, and ordered by score and position. Where a
+guess was wrong, or there is no room for all of them, a second scan follows, one in float32, then a ranking of
+all documents in float64. So the result does not depend on the chip, on tile sizes, threads or device.
 """
 
 import functools
@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.errors import EncoderError
 from minerkit.runtime.threads import shares, torch_map
-from minerkit.search.pair_scores import DECIMALS, exact_scores, rounded
+from minerkit.search.decimals import DECIMALS, exact_scores, rounded
 from minerkit.search.quantise import FEW, Format, fastest
 from minerkit.search.quantised_documents import CodedDocuments
 from minerkit.search.request import Hits, Request
@@ -24,7 +23,7 @@ from minerkit.search.rescore import Found
 from minerkit.search.scan import QueryTile, places
 from minerkit.search.top_k import Kept
 
-__all__ = ["Index", "search_device"]
+__all__ = ["Index"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -36,26 +35,6 @@ TOGETHER = 16384
 PLACE = 16
 #: Documents scored at once in float64, and bytes of such scores.
 BLOCK, WHOLE = 16384, 64 << 20
-
-
-def search_device(device: str) -> str:
-    """Choose where the scan runs.
-
-    Args:
-        device: auto, cpu, cuda or mps.
-
-    Returns:
-        A torch device: cuda where there is one, else cpu (float64 scores are made on the CPU anyway).
-
-    Raises:
-        EncoderError: A device was named that is not there.
-    """
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(device, True):
-        raise EncoderError(f"--device {device}: torch finds no such device here; use --device auto or cpu")
-    return "cuda" if device in {"auto", "cuda"} and there["cuda"] else "cpu"
 
 
 class Index:

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.recipe.recipe import Search
+from minerkit.search.decimals import exact_scores
 from minerkit.search.exact import Index
 from minerkit.search.ivf import Clusters, Lists, clusters
-from minerkit.search.pair_scores import exact_scores
 from minerkit.search.request import Hits, Request
 
 __all__ = ["Plan", "drawn", "recall", "tuned"]

@@ -12,9 +12,9 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.embeddings.cache import cache_folder
 from minerkit.embeddings.vectors import Vectors
 from minerkit.errors import CacheError
+from minerkit.runtime.cache_folder import cache_folder
 from minerkit.runtime.threads import torch_map
 from minerkit.search.quantise import Codes, Format, encode
 

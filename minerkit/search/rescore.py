@@ -10,7 +10,8 @@ import numpy.typing as npt
 from minerkit.embeddings.vectors import Vectors
 from minerkit.runtime.jit import compiled
 from minerkit.runtime.threads import torch_map
-from minerkit.search.pair_scores import exact_scores, pair_scores
+from minerkit.search.decimals import exact_scores
+from minerkit.search.dot_products import pair_scores
 from minerkit.search.quantised_documents import CodedDocuments
 from minerkit.search.request import Hits, Request
 from minerkit.search.top_k import Kept

@@ -6,7 +6,9 @@ import polars as pl
 
 from minerkit.errors import RunError
 
-__all__ = ["ARTEFACTS", "empty", "fit", "violations"]
+__all__ = ["ARTEFACTS", "SPLITS", "empty", "fit", "violations"]
+
+SPLITS = ("train", "dev")
 
 STR, I32, F32 = pl.String, pl.Int32, pl.Float32
 

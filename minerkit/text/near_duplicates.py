@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.runtime.threads import in_threads
-from minerkit.text.normalise import jaccard
 from minerkit.text.prefix_filter import OWNER, Sets, shingle_sets
+from minerkit.text.shingles import jaccard
 from minerkit.text.store import Texts
 
 __all__ = ["near_duplicates"]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.runtime.threads import in_threads
-from minerkit.text.normalise import SHINGLE
+from minerkit.text.shingles import SHINGLE
 from minerkit.text.store import Texts
 
 __all__ = ["OWNER", "Sets", "shingle_sets"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_type_hints
 
-from minerkit.recipe.files import suggestion
+from minerkit.errors import suggestion
 
 __all__ = ["checked", "hints"]
 

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from minerkit.errors import MissingExtraError, RecipeError, TrainingError
+from minerkit.errors import MissingExtraError, RecipeError
 from minerkit.recipe.recipe import LOSSES, Recipe
+from minerkit.runtime.devices import native_half
 from minerkit.runtime.progress import Reporter
 from minerkit.training.argument_types import checked, hints
 from minerkit.training.losses import check_loss
 
-__all__ = ["check_training", "training_arguments", "training_device", "training_seed"]
+__all__ = ["check_training", "training_arguments", "training_seed"]
 
 #: Arguments that minerkit sets itself, and what to use in their place.
 OURS = {
@@ -42,26 +43,6 @@ TRACKING = ("codecarbon", "trackio")
 #: Arguments of half precision, in the order in which a device that has none of it loses them.
 HALF = ("bf16", "fp16", "bf16_full_eval", "fp16_full_eval")
 SEED = 12
-
-
-def training_device(device: str) -> str:
-    """Choose where a model is trained.
-
-    Args:
-        device: auto, cpu, cuda or mps.
-
-    Returns:
-        cpu, cuda or mps.
-
-    Raises:
-        TrainingError: A device was named that is not there.
-    """
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if not there.get(device, True):
-        raise TrainingError(f"--device {device}: torch finds no such device here; use --device auto or cpu")
-    return device if device in there else next(name for name, found in there.items() if found)
 
 
 def training_seed(recipe: Recipe) -> int:
@@ -180,7 +161,7 @@ def _precision(values: Mapping[str, Any], device: str) -> tuple[dict[str, Any], 
     import torch
 
     wanted = [name for name in HALF if values.get(name)]
-    able = {"bf16": _native_bf16(device), "fp16": device == "cuda"}
+    able = {"bf16": native_half(device) == "bfloat16", "fp16": device == "cuda"}
     missing = [name for name in wanted if not able[name[:4]]]
     kept = {name: value for name, value in values.items() if name not in missing}
     if not missing:
@@ -188,19 +169,6 @@ def _precision(values: Mapping[str, Any], device: str) -> tuple[dict[str, Any], 
     if device == "cuda" and values.get("bf16"):
         return kept | {"fp16": True}, f"{torch.cuda.get_device_name()} has no bf16: fp16 is used in its place"
     return kept, f"{missing[0]}: the {device} here has none of its own; float32 is used in its place"
-
-
-def _native_bf16(device: str) -> bool:
-    """Say whether a device computes in bf16, and does not merely imitate it."""
-    import torch
-
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "mps":
-        return False
-    # Older versions of torch cannot tell, and float32 is right everywhere.
-    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16") or has.get("bf16"))
 
 
 def _check_trackers(wanted: Any) -> None:

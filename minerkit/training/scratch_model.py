@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 from filelock import FileLock
 
-from minerkit.embeddings.cache import cache_folder
 from minerkit.recipe.recipe import Family
+from minerkit.runtime.cache_folder import cache_folder
 from minerkit.storage.atomic import making
 
 __all__ = ["scratch_folder"]

@@ -10,7 +10,8 @@ from minerkit.corpus.split import assign
 from minerkit.errors import SourceError
 from minerkit.recipe.recipe import Split
 from minerkit.sources.records import Entry, entries
-from minerkit.text.normalise import jaccard, match_key
+from minerkit.text.normalise import match_key
+from minerkit.text.shingles import jaccard
 from tests.support.cleaning import cleaned, keyed, linked
 
 NO_LINKS = pl.DataFrame(schema={"left": pl.Int64, "right": pl.Int64})

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from minerkit.embeddings import cache
-from minerkit.embeddings.cache import EmbeddingCache, cache_folder
+from minerkit.embeddings.cache import EmbeddingCache
 from minerkit.errors import CacheError, EncoderError
+from minerkit.runtime.cache_folder import cache_folder
 
 
 def vector(text: str) -> list[float]:

@@ -4,7 +4,8 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.pipeline.context import LEAST, MOST, SHARE, Shard, decided, positives, shards
+from minerkit.corpus.qrels import decided, positives
+from minerkit.pipeline.context import LEAST, MOST, SHARE, Shard, shards
 from minerkit.recipe.recipe import Recipe
 
 

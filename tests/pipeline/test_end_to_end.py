@@ -20,7 +20,7 @@ from minerkit.pipeline import commands as pipeline
 from minerkit.pipeline import end_to_end as endtoend
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Recipe
-from minerkit.reports.stats.run_summary import render_closing
+from minerkit.reports.terminal.run_summary import render_closing
 from minerkit.runtime.progress import Reporter
 from tests.support.hub import TOKEN
 

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.errors import EncoderError
-from minerkit.search import Hits, Index, Pairs, Request, scan, search_device
+from minerkit.search import Hits, Index, Pairs, Request, scan
 from minerkit.search import exact as search
 from minerkit.search import quantised_documents as coded
 from minerkit.search import rescore as found
@@ -368,13 +367,6 @@ def test_no_queries_find_nothing(form):
 def test_no_documents_are_not_found(form):
     queries = unit(np.random.default_rng(20), 4, 16)
     assert top(queries, queries[:0], 5).documents.shape == (4, 0)
-
-
-def test_a_device_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert search_device("auto") == search_device("cpu") == "cpu"
-    with pytest.raises(EncoderError, match="--device cuda: torch finds no such device"):
-        search_device("cuda")
 
 
 @given(seed=st.integers(0, 1000))

@@ -6,8 +6,8 @@ from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Search
 from minerkit.search import Hits, Index, Request
 from minerkit.search import plan as tuning
+from minerkit.search.decimals import exact_scores
 from minerkit.search.ivf import Lists
-from minerkit.search.pair_scores import exact_scores
 from minerkit.search.plan import Plan, recall, tuned
 from minerkit.search.request import Pairs
 from tests.search.test_ivf import topics

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from minerkit.corpus.clean import LEDGER, Tables, decide, tables, tidy
+from minerkit.corpus.clean import LEDGER, tidy
+from minerkit.corpus.deduplicate import decide
 from minerkit.corpus.split import Linked, linked_texts
+from minerkit.corpus.tables import Tables, tables
 from minerkit.recipe.recipe import Clean
 
 #: Entries of a part: several parts where there are more.

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from minerkit.text import near_duplicates as module
 from minerkit.text import prefix_filter as prefixes
 from minerkit.text.near_duplicates import near_duplicates
-from minerkit.text.normalise import jaccard, match_key
+from minerkit.text.normalise import match_key
+from minerkit.text.shingles import jaccard
 from minerkit.text.store import texts
 
 WORDS = [

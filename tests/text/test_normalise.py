@@ -7,17 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit.text.normalise import (
-    BLANK,
-    KEPT,
-    cleaned,
-    jaccard,
-    match_key,
-    normalise,
-    normalised,
-    scattered,
-    shingles,
-)
+from minerkit.text.normalise import BLANK, KEPT, cleaned, match_key, normalise, normalised
+from minerkit.text.shingles import jaccard, scattered, shingles
 
 #: Texts in which spelling variants, repeats and blanks are frequent, and letters whose accents stand apart.
 LIKELY = st.text(alphabet="abABJ c.?！\u200b\u3000é\u030c體体İΣ", max_size=30)

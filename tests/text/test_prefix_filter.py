@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minerkit.text import prefix_filter as prefixes
-from minerkit.text.normalise import match_key, shingles
+from minerkit.text.normalise import match_key
 from minerkit.text.prefix_filter import OWNER, shingle_sets
+from minerkit.text.shingles import shingles
 
 #: Texts of which some repeat themselves, so that a set is smaller than its text.
 REPEATING = st.builds(lambda text, times: text * times, st.text("abc 芯", max_size=40), st.integers(1, 4))

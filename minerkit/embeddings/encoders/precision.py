@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from minerkit.embeddings.encoders.forward import Forward
+from minerkit.runtime.devices import native_half
 
 __all__ = ["choose_precision"]
 
@@ -37,7 +38,7 @@ def choose_precision(model: Any) -> str:
     import torch
     from transformers import PreTrainedModel
 
-    half = _native(model.device)
+    half = native_half(model.device.type)
     whole = all(weight.dtype == torch.float32 for weight in model.parameters())
     if half is None or not whole or not any(isinstance(part, PreTrainedModel) for part in model.modules()):
         return "float32"
@@ -45,17 +46,3 @@ def choose_precision(model: Any) -> str:
     lengths = np.linalg.norm(exact, axis=1) * np.linalg.norm(close, axis=1)
     cosines = (exact * close).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
     return half if cosines.min() >= COSINE else "float32"  # values that are not numbers fail as well
-
-
-def _native(device: Any) -> str | None:
-    """Name the half precision a device computes in; a CPU without it would emulate it, slowly."""
-    import torch
-
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float16"
-    if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        # Older torch does not tell, and stays in float32.
-        found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        if any(found.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")):  # bf16: as ARM calls it
-            return "bfloat16"
-    return None

@@ -1,35 +1,22 @@
 """What each stage does: read what it needs from the run, compute, and write its artefacts."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import polars as pl
 
-from minerkit.corpus.clean import LEDGER, Decisions, Tables, decide, tables, tidy
+from minerkit.corpus.clean import LEDGER, tidy
+from minerkit.corpus.deduplicate import Decisions, decide
 from minerkit.corpus.split import assign, linked_texts
+from minerkit.corpus.tables import Tables, tables
 from minerkit.errors import SourceError
-from minerkit.mining.examples import format_examples
-from minerkit.mining.filters import filter_false_negatives, round_trip, window
-from minerkit.mining.positions import named, placed
-from minerkit.mining.sampling import line_up, share_out
-from minerkit.pipeline.context import SPLITS, TEXTS, Shard, Work, decided, document_texts, positives, shards
-from minerkit.recipe.load import recipe_yaml
-from minerkit.reports.stats.distributions import verdicts
-from minerkit.reports.stats.run_statistics import run_stats
-from minerkit.runtime.threads import ahead
+from minerkit.pipeline.context import TEXTS, Work
 from minerkit.sources.reader import fingerprint, read
-from minerkit.storage import schema
-from minerkit.storage.parquet import Parts, encoded, writing
-from minerkit.storage.run_folder import MARKERS, Run
+from minerkit.storage.parquet import Parts, writing
+from minerkit.storage.run_folder import MARKERS
 from minerkit.storage.stage import Stage
 
-__all__ = ["finish", "ingest", "select", "write_examples"]
-
-#: The place of a row, from 0.
-PLACE = pl.int_range(pl.len(), dtype=pl.Int32)
-REJECTED = ("stage", "reason", "source", "text")
+__all__ = ["ingest"]
 
 
 def ingest(work: Work, stage: Stage) -> None:
@@ -115,140 +102,3 @@ def _raw(work: Work, stage: Stage, entries: Path) -> tuple[pl.DataFrame, pl.Data
                 work.reporter.say(note)
     stage.facts |= {"rows": rows, "bad": bad}
     return pl.concat(ledger), pl.concat(rejects)
-
-
-class _Judged(NamedTuple):
-    """A shard whose candidates are judged: what `line_up` gives, and the lost queries, all by position."""
-
-    split: str
-    ids: dict[str, pl.Series]
-    rows: pl.DataFrame
-    chosen: pl.DataFrame
-    accounts: pl.DataFrame
-    lost: pl.DataFrame
-
-
-def select(work: Work, stage: Stage) -> None:
-    """Judge the candidates and draw the negatives, shard by shard."""
-    recipe, rules = work.recipe, work.recipe.mine
-    queries, qrels = work.run.read("queries.parquet"), decided(work.run.read("qrels.parquet"), recipe)
-    excluded = work.run.read(f"{MARKERS}/excluded.parquet")
-    counts_of = {
-        split: positives(queries.filter(pl.col("split") == split)["query_id"], qrels) for split in SPLITS
-    }
-    relevant = qrels.filter(pl.col("relevance") > 0)
-    places = {
-        split: window(rules, relevant.join(own, on="query_id", how="semi"))
-        for split, own in counts_of.items()
-    }
-
-    found = work.run.parts("candidates.parquet")
-
-    def judged(shard: Shard) -> _Judged:
-        candidates, ids = found.coded(shard.number, "query_id", "doc_id")
-        own = counts_of[shard.split][shard.start : shard.stop]
-        shut = placed(excluded.join(own, on="query_id", how="semi"), ids)
-        own = placed(own, {"query_id": ids["query_id"]})
-        lost = round_trip(candidates, rules.round_trip).select("query_id")
-        if len(lost):
-            own = own.join(lost, on="query_id", how="anti", maintain_order="left")
-            candidates = candidates.join(own, on="query_id", how="semi", maintain_order="left")
-        rows = filter_false_negatives(candidates, shut, rules, places[shard.split])
-        return _Judged(shard.split, ids, rows, *line_up(rows, own, rules, ids), lost)
-
-    def in_turn() -> Iterator[tuple[_Judged, int]]:
-        """Tell each shard how many positives were kept before it: its share of the ratio begins there."""
-        before = dict.fromkeys(SPLITS, 0)
-        for part in ahead(judged, shards(queries)):
-            yield part, before[part.split]
-            before[part.split] += int(part.accounts.filter(~pl.col("dropped"))["positives"].sum())
-
-    def drawn(turn: tuple[_Judged, int]) -> tuple[Any, Any, tuple[pl.DataFrame, ...]]:
-        part, before = turn
-        negatives, account = share_out(part.chosen, part.accounts, rules, before)
-        counts = verdicts(part.rows, negatives, part.split)
-        told = named(account, part.ids), counts, named(part.lost, part.ids)
-        return encoded("judged", part.rows, part.ids), encoded("negatives", negatives, part.ids), told
-
-    tellings = []
-    with stage.table("judged.parquet") as add_judged, stage.table("negatives.parquet") as add_negatives:
-        for rows, negatives, told in ahead(drawn, in_turn()):
-            add_judged(rows)
-            add_negatives(negatives)
-            tellings.append(told)
-    account, counts, missed = (pl.concat(parts) for parts in zip(*tellings, strict=True))
-    lost = account.filter("dropped").join(queries, on="query_id", maintain_order="left")
-    stage.write(f"{MARKERS}/accounts.parquet", account)
-    stage.write(f"{MARKERS}/verdicts.parquet", counts)
-    depth = f"finds none of its positives among the first {rules.round_trip} documents"
-    reasons = [
-        lost.select(
-            "query_id",
-            pl.format("{} of {}: {}", "found", "wanted", "text").alias("text"),
-            reason=pl.lit("too few negatives"),
-        ),
-        missed.join(queries, on="query_id").select("query_id", "text", reason=pl.lit(depth)),
-    ]
-    rejected = pl.concat(reasons).sort("query_id").rename({"query_id": "source"})
-    stage.write(
-        f"{MARKERS}/select.rejected.parquet", rejected.with_columns(stage=pl.lit("mine")).select(REJECTED)
-    )
-
-
-def write_examples(work: Work, stage: Stage) -> None:
-    """Write the training rows, shard by shard."""
-    recipe, run, queries = work.recipe, work.run, work.run.read("queries.parquet")
-    lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
-    width = recipe.mine.negatives or _most_negatives(run)
-
-    ids = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()["doc_id"]
-    texts, candidates = document_texts(work), run.parts("candidates.parquet")
-
-    def rows(split: str, own: pl.DataFrame, relevant: pl.DataFrame) -> Any:
-        negatives = run.between("negatives.parquet", own["query_id"])
-        used = pl.concat([relevant["doc_id"], negatives["doc_id"]]).unique().sort()
-        corpus = used.to_frame("doc_id").with_columns(text=PLACE)
-        made = format_examples(
-            own.with_columns(text=PLACE), corpus, relevant, negatives, recipe.format, recipe.names, width
-        )
-        # Texts, which stand in many rows, are positions until they are written.
-        documents = texts.gather(ids.search_sorted(used))
-        kinds = made.schema.items()
-        written = {name: documents for name, kind in kinds if kind in (pl.Int32, pl.List(pl.Int32))}
-        return encoded(split, made, written | {recipe.names[0]: own["text"]})
-
-    def formatted(shard: Shard) -> Any:
-        own = queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]
-        own = own.filter(~pl.col("query_id").is_in(lost.implode()))
-        relevant = candidates.one(shard.number, "query_id", "doc_id", "score", where=pl.col("relevance") > 0)
-        return rows(shard.split, own, relevant.join(own, on="query_id", how="semi", maintain_order="left"))
-
-    with stage.table("train.parquet") as add_train, stage.table("dev.parquet") as add_dev:
-        add = {"train": add_train, "dev": add_dev}
-        for split in SPLITS:  # a split without rows has columns all the same
-            add[split](rows(split, queries.clear(), schema.empty("candidates")))
-        parts = shards(queries)
-        for shard, made in zip(parts, ahead(formatted, parts), strict=True):
-            add[shard.split](made)
-
-
-def _most_negatives(run: Run) -> int:
-    counts = run.scan("negatives.parquet").group_by("query_id").len()
-    return int(counts.select(pl.col("len").max().fill_null(0)).collect(engine="streaming").item())
-
-
-def finish(work: Work, stage: Stage) -> None:
-    """Account for everything: rejected rows, statistics, the resolved recipe."""
-    run = work.run
-    rejected = run.rejected(["ingest", "select"])
-    frames = {name: run.read(f"{name}.parquet") for name in ("queries", "qrels", "negatives")}
-    frames["corpus"] = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()
-    # Positives are all that statistics need of the candidates, and counts all that they need of the judged.
-    frames["positives"] = run.between("candidates.parquet", None, pl.col("relevance") > 0)
-    frames |= {name: run.read(f"{MARKERS}/{name}.parquet") for name in ("accounts", "verdicts")}
-    frames["rejected"] = rejected
-    files = {name: run.scan(f"{name}.parquet") for name in ("corpus", "pairs", *SPLITS)}
-    facts = {name: (run.marker(name) or {})["facts"] for name in ("ingest", "search")}
-    stage.write("rejected.parquet", rejected)
-    stage.write_text("recipe.yaml", recipe_yaml(work.recipe))
-    stage.write_text("stats.json", json.dumps(run_stats(frames, files, facts), indent=1, ensure_ascii=False))

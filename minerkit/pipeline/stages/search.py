@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from minerkit.corpus.qrels import decided, positives
 from minerkit.embeddings.cache import EmbeddingCache
 from minerkit.embeddings.encoder import Encoder, Kind, load_encoder
 from minerkit.embeddings.vectors import Vectors
@@ -17,13 +18,15 @@ from minerkit.mining.exclusions import exclusions
 from minerkit.mining.filters import window
 from minerkit.mining.requests import Asked
 from minerkit.mining.sampling import pool_sizes
-from minerkit.pipeline.context import SPLITS, Inputs, Work, decided, document_texts, inputs, positives, shards
+from minerkit.pipeline.context import Inputs, Work, document_texts, inputs, shards
 from minerkit.recipe.recipe import Mine, Recipe
+from minerkit.runtime.devices import search_device
 from minerkit.runtime.memory import trim
-from minerkit.search import Index, search_device
+from minerkit.search import Index
 from minerkit.search.plan import Plan, drawn, tuned
 from minerkit.storage.parquet import encoded
 from minerkit.storage.run_folder import MARKERS
+from minerkit.storage.schema import SPLITS
 from minerkit.storage.stage import Stage
 from minerkit.text.store import Texts
 

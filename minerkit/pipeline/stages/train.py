@@ -15,14 +15,15 @@ from typing import Any
 from minerkit.errors import TrainingError
 from minerkit.evaluation.recipe_evaluators import dev_evaluator
 from minerkit.pipeline.context import Work
-from minerkit.pipeline.manifest import versions
 from minerkit.recipe.recipe import LOSSES, Recipe
 from minerkit.reports.cards.model_card import save_with_card
+from minerkit.runtime.devices import training_device
 from minerkit.runtime.progress import Reporter
+from minerkit.runtime.versions import versions
 from minerkit.storage.atomic import replacing
 from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.storage.stage import Stage
-from minerkit.training.arguments import training_arguments, training_device, training_seed
+from minerkit.training.arguments import training_arguments, training_seed
 from minerkit.training.base_model import load_base
 from minerkit.training.checkpoints import forget, open_checkpoints, seconds_before, step_of
 

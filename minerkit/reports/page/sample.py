@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit.mining.filters import exact
+from minerkit.search.decimals import exact
 
 __all__ = ["sample_examples"]
 

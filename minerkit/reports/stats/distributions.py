@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit.mining.filters import DECIMALS, exact
+from minerkit.mining.filters import DECIMALS
+from minerkit.search.decimals import exact
 
 __all__ = ["gaps", "histograms", "verdicts", "yields"]
 

@@ -1,19 +1,17 @@
-"""The account of a run: what came in, what was kept, what the rules did; and how it is shown."""
+"""The statistics of a run: its input, yield, texts and splits, and what each rule did."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from minerkit.pipeline.context import SPLITS
-from minerkit.reports.stats.column_stats import dataset_stats
-from minerkit.reports.stats.details import run_details, score_quantiles
+from minerkit.reports.stats.column_stats import counted, dataset_stats
+from minerkit.reports.stats.dataset_profile import quantiles, text_profile
 from minerkit.reports.stats.distributions import gaps, histograms, yields
+from minerkit.storage.schema import SPLITS
+from minerkit.text.normalise import normalised
 
-__all__ = ["render", "run_stats"]
+__all__ = ["run_details", "run_stats", "score_quantiles"]
 
 
 def run_stats(
@@ -101,54 +99,91 @@ def _split(accounts: pl.DataFrame, verdicts: pl.DataFrame, positives: pl.DataFra
     }
 
 
-def render(stats: dict[str, Any], folder: str) -> RenderableType:
-    """Set the account of a run as tables.
+def run_details(frames: Mapping[str, pl.DataFrame], files: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
+    """Describe a run's texts, splits and rules.
 
     Args:
-        stats: What `run_stats` gives.
-        folder: The run folder.
+        frames: queries, corpus (of which doc_id, ascending, is enough), qrels, negatives; `positives`, the
+            rows of the candidates that are such; `accounts` (query_id, found, wanted, dropped); `verdicts`.
+        files: The artefacts corpus and pairs, whose texts are read in pieces.
 
     Returns:
-        Something rich can print.
+        A JSON-ready mapping: texts, per_query, overlap, rules and subsets.
     """
-    splits = stats["splits"]
-    counts = Table(title="Training rows", title_justify="left", box=None, header_style="bold")
-    counts.add_column("")
-    for split in splits:
-        counts.add_column(split, justify="right")
-    lines: dict[str, Callable[[dict[str, Any]], str]] = {
-        "queries": lambda s: f"{s['queries']:,}",
-        "positives": lambda s: f"{s['positives']:,}",
-        "negatives": lambda s: f"{s['negatives']:,}",
-        "positive / negative": lambda s: f"{s['positive_share']:.2%} / {1 - s['positive_share']:.2%}",
-        "negatives mined": lambda s: f"{s['mined']:,} of {s['wanted']:,} ({s['filled']:.1%})",
-        "backfilled": lambda s: f"{s['backfilled']:,}",
-        "queries left short": lambda s: f"{s['short_queries']:,}",
-        "queries dropped": lambda s: f"{s['dropped_queries']:,}",
-        "rows written": lambda s: f"{s['rows']:,}",
+    split_of = frames["queries"].select("query_id", "split")
+    splits = [split for split in SPLITS if split in split_of["split"]]
+    return {
+        "texts": {
+            "queries": text_profile(frames["queries"].select(value="text")),
+            "documents": text_profile(files["corpus"].select(value="text")),
+        },
+        "per_query": {split: _per_query(frames, _ids(split_of, split)) for split in splits},
+        "overlap": _overlap(frames, split_of, files["corpus"]),
+        "rules": {split: _rules(frames, split) for split in splits},
+        "subsets": {
+            name: dataset_stats(files[name] if name in files else frames[name], None)
+            for name in ("pairs", "queries", "corpus", "qrels")
+        },
     }
-    for name, cell in lines.items():
-        counts.add_row(name, *(cell(split) for split in splits.values()))
-    reasons = sorted({reason for split in splits.values() for reason in split["skipped"]})
-    for reason in reasons:
-        counts.add_row(
-            f"skipped by {reason}", *(f"{split['skipped'].get(reason, 0):,}" for split in splits.values())
-        )
-    scores = Table(title="Scores", title_justify="left", box=None, header_style="bold")
-    scores.add_column("")
-    for name in stats["scores"]["positives"]:
-        scores.add_column({"0%": "min", "100%": "max"}.get(name, name), justify="right")
-    for name, values in stats["scores"].items():
-        scores.add_row(name, *(f"{value:.3f}" for value in values.values()))
-    raw, kept, documents = stats["input"]["rows"], stats["qrels"], stats["documents"]
-    dropped = [f"{row['rows']:,} {row['reason']}" for row in stats["rejected"]]
-    found = stats["retrieval"]
-    lines_below = [
-        f"Input: {raw:,} raw rows, {kept:,} pairs kept, {documents:,} documents"
-        + (f"; rejected: {', '.join(dropped)}" if dropped else ""),
-        f"Retrieval ({found['queries']} queries, all documents): "
-        + ", ".join(f"{name} {value:.3f}" for name, value in found.items() if name != "queries"),
-        f"Search: {stats['search']['mode']}, recall {stats['search']['recall']:.3f}",
-        f"Files: {folder}/train.parquet, dev.parquet, negatives.parquet, rejected.parquet, manifest.json",
-    ]
-    return Group(counts, Text(), scores, Text(), *(Text(line) for line in lines_below))
+
+
+def score_quantiles(frames: Mapping[str, pl.DataFrame], gap: pl.Series) -> dict[str, dict[str, float]]:
+    """Give the quantiles of the encoder's scores.
+
+    Args:
+        frames: `positives`, the rows of the candidates that are such, and the artefact negatives.
+        gap: What `minerkit.reports.stats.distributions.gaps` gives.
+
+    Returns:
+        Quantiles of positives, of negatives and of the gap.
+    """
+    found = {name: frames[name]["score"] for name in ("positives", "negatives")} | {"gap": gap}
+    # Few scores are the same: they are sorted, and not counted.
+    counts = {name: pl.select(value=scores.sort(), rows=pl.lit(1)) for name, scores in found.items()}
+    return {name: quantiles(rows) for name, rows in counts.items()}
+
+
+def _ids(split_of: pl.DataFrame, split: str) -> pl.DataFrame:
+    return split_of.filter(pl.col("split") == split).select("query_id")
+
+
+def _per_query(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[str, Any]:
+    """Count the positives and negatives of every query that was not dropped."""
+    kept = frames["accounts"].filter(~pl.col("dropped")).join(ids, on="query_id", how="semi")
+    positives = frames["positives"].group_by("query_id").agg(pl.len().alias("value"))
+    counts = {
+        "positives": kept.join(positives, on="query_id", how="left").select(pl.col("value").fill_null(0)),
+        "negatives": kept.select(value="found"),
+    }
+    return {name: quantiles(counted(values.lazy()).collect()) for name, values in counts.items()}
+
+
+def _overlap(
+    frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame, corpus: pl.LazyFrame
+) -> dict[str, int]:
+    """Count the texts (normalised) that stand in the rows of both splits."""
+    if split_of["split"].n_unique() < len(SPLITS):
+        return {"queries": 0, "documents": 0}
+    text = normalised(pl.col("text")).hash()
+    ids, keys = frames["corpus"]["doc_id"], corpus.select(text).collect(engine="streaming").to_series()
+    used = pl.concat([frames[name].select("query_id", "doc_id") for name in ("positives", "negatives")])
+    used = used.join(split_of, on="query_id").select("split", "doc_id").unique()
+    documents = used.select("split", text=keys.gather(ids.search_sorted(used["doc_id"])))
+    sides = {"queries": frames["queries"].select("split", text), "documents": documents}
+    return {
+        name: rows.group_by("text").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).height
+        for name, rows in sides.items()
+    }
+
+
+def _rules(frames: Mapping[str, pl.DataFrame], split: str) -> dict[str, Any]:
+    """Count what the rules left of the candidates, and what was drawn from them."""
+    counts = frames["verdicts"].filter(pl.col("split") == split)
+    documents = pl.col("documents").sum()
+    refused = counts.drop_nulls("reason").group_by("reason").agg(documents)
+    return {
+        "candidates": int(counts["documents"].sum()),
+        "refused": dict(refused.sort("documents", "reason", descending=[True, False]).rows()),
+        "eligible": int(counts.filter(pl.col("reason").is_null())["documents"].sum()),
+        "chosen": int(counts.filter("taken")["documents"].sum()),
+    }

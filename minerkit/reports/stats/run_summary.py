@@ -4,14 +4,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from minerkit.reports.stats.training_summary import before_after, loading, metric_of, model_in_words
 from minerkit.storage.run_folder import Run
 
-__all__ = ["closing_account", "push_command", "render_closing"]
+__all__ = ["closing_account", "push_command"]
 
 #: The metric of every ranking, whatever it was that chose the model.
 RANKING = "ndcg@10"
@@ -77,33 +73,6 @@ def push_command(folder: str, repo: str, model_repo: str, private: bool = False)
     )
 
 
-def render_closing(found: Mapping[str, Any]) -> RenderableType:
-    """Set the account of a run from end to end for a terminal.
-
-    Args:
-        found: What `closing_account` gives.
-
-    Returns:
-        Something rich can print.
-    """
-    model = found["model"]
-    parts: list[RenderableType] = [Text(f"{found['recipe']}: what was made")]
-    for split, made in found["data"]["splits"].items():
-        share = f"{made['positive_share']:.2%} / {1 - made['positive_share']:.2%} positive/negative"
-        parts.append(Text(f"  {made['rows']:,} {split} rows of {made['queries']:,} queries, {share}"))
-    start = "made from the run's text" if model["base"] == "scratch" else f"from {model['base']}"
-    parts += [
-        Text(f"  a {model['kind']}, {start}; loss {model['loss']}, trained in {model['seconds']:,.0f} s"),
-        Text(),
-    ]
-    if found["scores"]:
-        parts += [_table(found["scores"]), *_advice(found["scores"][RANKING], model["base"]), Text()]
-    parts += [Text("Where it lies"), *(Text(f"  {name}") for name in found["files"])]
-    parts += [Text(f"  {made['url']}") for made in found["pushed"]]
-    parts += [Text(), Text("What next"), *(Text(f"  {line}") for line in (*model["load"], *found["next"]))]
-    return Group(*parts)
-
-
 def _scores(run: Run, training: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
     """Put the model before and after training beside the encoder's order and BM25."""
     measured = before_after(training)
@@ -119,39 +88,3 @@ def _scores(run: Run, training: Mapping[str, Any]) -> dict[str, dict[str, float 
             found |= {"untrained": None, "trained": rows["trained"]["metrics"].get(metric)}
         scores[metric] = found
     return scores
-
-
-def _table(scores: Mapping[str, Mapping[str, float | None]]) -> Table:
-    table = Table(title="How the dev split is ranked", title_justify="left", box=None, header_style="bold")
-    table.add_column("", no_wrap=True)
-    for metric in scores:
-        table.add_column(metric, justify="right", no_wrap=True)
-    names = {
-        "encoder": "retrieved by the encoder",
-        "lexical": "BM25",
-        "untrained": "before training",
-        "trained": "after training",
-    }
-    for kind, name in names.items():
-        table.add_row(name, *(_cell(found, kind) for found in scores.values()))
-    return table
-
-
-def _advice(ranking: Mapping[str, float | None], base: str) -> list[Text]:
-    """Say what helps where what was there before ranks better than the model."""
-    trained, encoder, words = (ranking[kind] or 0.0 for kind in ("trained", "encoder", "lexical"))
-    if trained >= max(encoder, words):
-        return []
-    better = "The encoder" if encoder >= words else "BM25"
-    start = "a pretrained model as train.base" if base == "scratch" else "a larger train.base"
-    return [
-        Text(f"{better} alone ranks better than the trained model: try {start}, or more rows and epochs.")
-    ]
-
-
-def _cell(found: Mapping[str, float | None], kind: str) -> str:
-    value, before = found[kind], found["untrained"]
-    if value is None:
-        return ""
-    gained = f" ({value - before:+.4f})" if kind == "trained" and before is not None else ""
-    return f"{value:.4f}{gained}"

@@ -4,54 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-__all__ = ["before_after", "loading", "metric_of", "model_in_words", "render_training"]
+__all__ = ["before_after", "loading", "metric_of", "model_in_words"]
 
 #: What the families are called, and the classes that load them.
 FAMILIES = {
     "cross_encoder": ("reranker", "CrossEncoder"),
     "sentence_transformer": ("bi-encoder", "SentenceTransformer"),
 }
-
-
-def render_training(training: Mapping[str, Any], folder: str) -> RenderableType:
-    """Set the account of a training as a table, with the lines that load the model.
-
-    Args:
-        training: A run's training.json.
-        folder: The run folder.
-
-    Returns:
-        Something rich can print.
-    """
-    table = Table(title="Training", title_justify="left", box=None, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    done, planned = training["steps"], training["planned_steps"]
-    stopped = f" of {planned:,}, stopped early" if done < planned else ""
-    lines = {
-        "model": model_in_words(training),
-        "base": training["model"]["base"],
-        "loss": f"{training['loss']['name']} ({training['loss']['class']})",
-        "rows": f"{training['rows']:,} ({', '.join(training['columns'])})",
-        "steps": f"{done:,}{stopped}, {training['epochs']:.3g} epochs",
-        "time": f"{training['seconds']:,.0f} s on {training['device']}",
-    }
-    if training["resumed_from"]:
-        lines["taken up at step"] = f"{training['resumed_from']:,}"
-    measured = before_after(training)
-    if measured is not None:
-        before, after = measured
-        lines[metric_of(training)] = f"{before:.4f} before, {after:.4f} after ({after - before:+.4f})"
-    if training["best_step"]:
-        lines["best at step"] = f"{training['best_step']:,}"
-    for name, value in lines.items():
-        table.add_row(name, Text(value))
-    parts = [Text(f"Load {folder}/model:"), *(Text(f"  {line}") for line in loading(training, folder))]
-    return Group(table, Text(), *parts)
 
 
 def model_in_words(training: Mapping[str, Any]) -> str:

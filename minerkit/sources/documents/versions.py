@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.text.normalise import BLANK, jaccard, shingles
+from minerkit.text.normalise import BLANK
+from minerkit.text.shingles import jaccard, shingles
 
 __all__ = ["reissue_groups"]
 

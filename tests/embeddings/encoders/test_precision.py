@@ -15,9 +15,9 @@ def model(minilm):
 
 
 def test_half_precision_is_taken_where_it_is_native_and_changes_nothing(model, monkeypatch):
-    monkeypatch.setattr(precision, "_native", lambda device: "bfloat16")
+    monkeypatch.setattr(precision, "native_half", lambda device: "bfloat16")
     assert choose_precision(model) == "bfloat16"
-    monkeypatch.setattr(precision, "_native", lambda device: None)
+    monkeypatch.setattr(precision, "native_half", lambda device: None)
     assert choose_precision(model) == "float32"
 
 
@@ -25,7 +25,7 @@ def test_half_precision_is_taken_where_it_is_native_and_changes_nothing(model, m
     "spoil", [lambda rows: rows + np.eye(1, rows.shape[1]) * 0.1, lambda rows: rows * np.nan]
 )
 def test_a_model_that_half_precision_changes_stays_in_float32(model, monkeypatch, spoil):
-    monkeypatch.setattr(precision, "_native", lambda device: "bfloat16")
+    monkeypatch.setattr(precision, "native_half", lambda device: "bfloat16")
     original = Forward.__call__
 
     def off(self, texts, prompt, task):
@@ -42,31 +42,7 @@ def test_a_model_in_half_precision_or_without_a_transformer_is_left_as_it_is(mod
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-    monkeypatch.setattr(precision, "_native", lambda device: "bfloat16")
+    monkeypatch.setattr(precision, "native_half", lambda device: "bfloat16")
     static = SentenceTransformer(modules=[StaticEmbedding(model.tokenizer, embedding_dim=8)], device="cpu")
     assert choose_precision(static) == "float32"
     assert choose_precision(model.to(torch.bfloat16)) == "float32"
-
-
-@pytest.mark.parametrize(
-    ("found", "half"),
-    [
-        ({"avx512_bf16": True}, "bfloat16"),
-        ({"bf16": True}, "bfloat16"),
-        ({"avx512_f": True}, None),
-        ({}, None),
-    ],
-)
-def test_a_cpu_is_asked_what_it_can(monkeypatch, found, half):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    assert precision._native(torch.device("cpu")) == half
-    assert precision._native(torch.device("meta")) is None
-
-
-@pytest.mark.parametrize(
-    ("capability", "half"), [((7, 5), "float16"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")]
-)
-def test_a_gpu_is_asked_what_it_can(monkeypatch, capability, half):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert precision._native(torch.device("cuda")) == half

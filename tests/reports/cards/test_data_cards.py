@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minerkit.recipe.load import bundled, names
-from minerkit.reports.stats.description import section
+from minerkit.reports.cards.section import section
 
 TABLES = re.compile(r"<!-- tables: (\S+) -->\n(.*)<!-- end of tables -->", re.DOTALL)
 

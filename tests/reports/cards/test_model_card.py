@@ -19,7 +19,7 @@ from minerkit.recipe.load import load_recipe, parse_override
 from minerkit.recipe.recipe import Eval, Train
 from minerkit.reports.cards.mining_facts import portable
 from minerkit.reports.cards.model_card import on_hub
-from minerkit.reports.stats.description import section
+from minerkit.reports.cards.section import section
 from minerkit.storage.run_folder import Run
 from minerkit.training import trainer
 

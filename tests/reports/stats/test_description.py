@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 
 from minerkit.cli import app
 from minerkit.errors import RunError, SourceError
-from minerkit.reports.stats.description import describe, describe_text, section
+from minerkit.reports.cards.section import section
+from minerkit.reports.stats.description import describe
+from minerkit.reports.terminal.describe import describe_text
 
 
 def call(*arguments: object, code: int = 0) -> str:

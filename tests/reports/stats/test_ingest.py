@@ -3,7 +3,8 @@ import io
 import polars as pl
 from rich.console import Console
 
-from minerkit.reports.stats.ingest import intake, render_intake
+from minerkit.reports.stats.ingest import intake
+from minerkit.reports.terminal.ingest import render_intake
 from minerkit.storage.schema import ARTEFACTS, fit
 
 

@@ -5,13 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from minerkit.reports.stats.training_summary import (
-    before_after,
-    loading,
-    metric_of,
-    model_in_words,
-    render_training,
-)
+from minerkit.reports.stats.training_summary import before_after, loading, metric_of, model_in_words
+from minerkit.reports.terminal.training import render_training
 
 
 def training(**changes) -> dict:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from minerkit.recipe.load import bundled
 from minerkit.sources.documents.reader import Document, read_documents
 from minerkit.sources.documents.versions import reissue_groups
-from minerkit.text.normalise import jaccard
+from minerkit.text.shingles import jaccard
 
 REPORTS = bundled("recipes") / "samples" / "semiconductor-zh" / "reports"
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.search.pair_scores import exact_scores, pair_scores, rounded
+from minerkit.search.decimals import exact_scores, rounded
+from minerkit.search.dot_products import pair_scores
 
 
 def unit(seed: int, n: int, dim: int, kind: str = "float16") -> np.ndarray:
@@ -68,7 +69,7 @@ def test_pairs_score_the_same_wherever_the_documents_lie(kind, tmp_path):
 def test_many_pairs_are_scored_as_few_are(monkeypatch):
     queries, documents = (Vectors.of(unit(seed, 20, 8, "float32")) for seed in (6, 7))
     whole = scored(queries, documents)
-    monkeypatch.setattr("minerkit.search.pair_scores.CHUNK", 3)
+    monkeypatch.setattr("minerkit.search.dot_products.CHUNK", 3)
     assert scored(queries, documents).tolist() == whole.tolist()
 
 

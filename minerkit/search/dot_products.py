@@ -11,41 +11,15 @@ from numba.extending import intrinsic
 
 from minerkit.embeddings.vectors import Vectors
 from minerkit.runtime.jit import compiled
+from minerkit.search.decimals import FloatArray, rounded
 
-__all__ = ["DECIMALS", "exact_scores", "pair_scores", "rounded"]
+__all__ = ["pair_scores"]
 
-FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
 Halves = npt.NDArray[np.uint16]
 
-#: Scores are kept to six decimals.
-DECIMALS = 6
 #: Pairs scored at once, whose documents stay in a core's cache.
 CHUNK = 256
-
-
-def exact_scores(scores: FloatArray) -> npt.NDArray[np.float64]:
-    """Give stored scores as the decimals they stand for.
-
-    Args:
-        scores: float32 of any shape, rounded to six decimals.
-
-    Returns:
-        float64 of the same shape: 0.8, not 0.800000011920929.
-    """
-    return np.asarray(np.round(scores.astype(np.float64), DECIMALS))
-
-
-def rounded(scores: npt.NDArray[np.float64]) -> FloatArray:
-    """Round exact scores to the decimals that are kept.
-
-    Args:
-        scores: float64 of any shape.
-
-    Returns:
-        float32 of the same shape.
-    """
-    return np.asarray(np.round(scores, DECIMALS) + 0.0, dtype=np.float32)  # + 0.0: no negative zero
 
 
 def pair_scores(queries: Vectors, documents: Vectors, rows: IntArray, positions: IntArray) -> FloatArray:

@@ -5,8 +5,8 @@ import statistics
 import polars as pl
 import pytest
 
-from minerkit.reports.stats.details import run_details, score_quantiles
 from minerkit.reports.stats.distributions import gaps
+from minerkit.reports.stats.run_statistics import run_details, score_quantiles
 from minerkit.storage.run_folder import load
 
 

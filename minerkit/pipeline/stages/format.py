@@ -1,0 +1,61 @@
+"""The stage that writes training rows."""
+
+from typing import Any
+
+import polars as pl
+
+from minerkit.mining.examples import format_examples
+from minerkit.pipeline.context import Shard, Work, document_texts, shards
+from minerkit.runtime.threads import ahead
+from minerkit.storage import schema
+from minerkit.storage.parquet import encoded
+from minerkit.storage.run_folder import MARKERS, Run
+from minerkit.storage.schema import SPLITS
+from minerkit.storage.stage import Stage
+
+__all__ = ["write_examples"]
+
+#: The place of a row, from 0.
+PLACE = pl.int_range(pl.len(), dtype=pl.Int32)
+
+
+def write_examples(work: Work, stage: Stage) -> None:
+    """Write the training rows, shard by shard."""
+    recipe, run, queries = work.recipe, work.run, work.run.read("queries.parquet")
+    lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
+    width = recipe.mine.negatives or _most_negatives(run)
+
+    ids = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()["doc_id"]
+    texts, candidates = document_texts(work), run.parts("candidates.parquet")
+
+    def rows(split: str, own: pl.DataFrame, relevant: pl.DataFrame) -> Any:
+        negatives = run.between("negatives.parquet", own["query_id"])
+        used = pl.concat([relevant["doc_id"], negatives["doc_id"]]).unique().sort()
+        corpus = used.to_frame("doc_id").with_columns(text=PLACE)
+        made = format_examples(
+            own.with_columns(text=PLACE), corpus, relevant, negatives, recipe.format, recipe.names, width
+        )
+        # Texts, which stand in many rows, are positions until they are written.
+        documents = texts.gather(ids.search_sorted(used))
+        kinds = made.schema.items()
+        written = {name: documents for name, kind in kinds if kind in (pl.Int32, pl.List(pl.Int32))}
+        return encoded(split, made, written | {recipe.names[0]: own["text"]})
+
+    def formatted(shard: Shard) -> Any:
+        own = queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]
+        own = own.filter(~pl.col("query_id").is_in(lost.implode()))
+        relevant = candidates.one(shard.number, "query_id", "doc_id", "score", where=pl.col("relevance") > 0)
+        return rows(shard.split, own, relevant.join(own, on="query_id", how="semi", maintain_order="left"))
+
+    with stage.table("train.parquet") as add_train, stage.table("dev.parquet") as add_dev:
+        add = {"train": add_train, "dev": add_dev}
+        for split in SPLITS:  # a split without rows has columns all the same
+            add[split](rows(split, queries.clear(), schema.empty("candidates")))
+        parts = shards(queries)
+        for shard, made in zip(parts, ahead(formatted, parts), strict=True):
+            add[shard.split](made)
+
+
+def _most_negatives(run: Run) -> int:
+    counts = run.scan("negatives.parquet").group_by("query_id").len()
+    return int(counts.select(pl.col("len").max().fill_null(0)).collect(engine="streaming").item())

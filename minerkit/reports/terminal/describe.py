@@ -1,0 +1,27 @@
+"""The description of a data set, as tables for the terminal."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from minerkit.reports.terminal.run_stats import render
+from minerkit.reports.terminal.tables import render_details, render_profile
+
+__all__ = ["describe_text"]
+
+
+def describe_text(data: str, found: dict[str, Any]) -> RenderableType:
+    """Set what `describe` gives as tables.
+
+    Args:
+        data: What was described.
+        found: What `describe` gave.
+
+    Returns:
+        Something rich can print.
+    """
+    if not Path(data).is_dir():
+        return render_profile(found, data)
+    return Group(render(found, data), Text(), render_details(found))
