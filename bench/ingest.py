@@ -27,7 +27,7 @@ from minerkit.pipeline import commands as pipeline
 from minerkit.recipe.recipe import Recipe
 from minerkit.runtime.progress import Reporter
 from minerkit.sources.reader import read
-from minerkit.storage.atomic import replacing
+from minerkit.storage.atomic import atomic_write
 
 #: Characters a text has on average, at least and at most, and their standard deviation.
 QUESTION, ANSWER = (44, 21, 96, 12), (252, 51, 405, 70)
@@ -117,7 +117,7 @@ def write(spec: Recipe, count: int, file: Path) -> None:
     """Write made rows as JSON lines, text like that which a recipe reads."""
     pairs = pl.concat(batch.entries for batch in read(spec.source))
     words = Words(pl.concat([pairs["query"], pairs["document"].unique(maintain_order=True)]), spec.split.seed)
-    with replacing(file) as stream:
+    with atomic_write(file) as stream:
         for part in rows(words, count):
             part.write_ndjson(stream)
 

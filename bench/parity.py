@@ -24,7 +24,7 @@ from minerkit.mining.filters import thresholds
 from minerkit.pipeline import commands as pipeline
 from minerkit.recipe.recipe import Recipe
 from minerkit.storage.run_folder import Run
-from minerkit.text.normalise import normalised
+from minerkit.text.normalisation import normalised
 
 TIE = 2e-6
 

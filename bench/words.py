@@ -3,7 +3,8 @@
     python bench/words.py REPORTS [--rounds 5]
 
 REPORTS is a folder of text files. One JSON line a library: the characters, the words, and characters a second
-(median of the rounds, processor time) for `minerkit.text.words.words` on whole texts and for the cut alone.
+(median of the rounds, processor time) for `minerkit.text.words.tokenize` on whole texts and for the
+segmentation alone.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from minerkit.text import words as module
+from minerkit.text import tokenize as module
 
 
 def speed(function: Callable[[str], list[str]], texts: Sequence[str], rounds: int) -> tuple[int, float]:
@@ -38,7 +39,7 @@ def main() -> None:
     chosen = module._cutter
     for name, cut in (("rjieba", chosen()), ("jieba", module._jieba())):
         module._cutter = lambda cut=cut: cut  # what `words` cuts with
-        count, whole = speed(module.words, texts, args.rounds)
+        count, whole = speed(module.tokenize, texts, args.rounds)
         _, alone = speed(cut, runs, args.rounds)
         row = {"library": name, "chars": sum(map(len, texts)), "chinese_chars": sum(map(len, runs))}
         row |= {"words": count, "chars_per_s": round(whole), "cut_chars_per_s": round(alone)}

@@ -68,14 +68,14 @@ def card(
 ) -> None:
     """Print the data set card of a run, or write it to a file."""
     from minerkit.reports.cards.dataset_card import dataset_card
-    from minerkit.storage.atomic import replacing
+    from minerkit.storage.atomic import atomic_write
     from minerkit.storage.run_folder import load
 
     text = dataset_card(load(run))
     if out is None:
         typer.echo(text, nl=False)
         return
-    with replacing(out) as stream:
+    with atomic_write(out) as stream:
         stream.write(text.encode())
     typer.echo(f"{out}: written")
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from minerkit.corpus.function_words import function_word_share
 from minerkit.recipe.recipe import Clean
-from minerkit.text.normalise import cleaned, match_key, normalised
+from minerkit.text.normalisation import cleaned, match_key, normalised
 
 __all__ = ["LEDGER", "tidy"]
 

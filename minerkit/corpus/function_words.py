@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from minerkit.text.normalise import normalised
-from minerkit.text.words import words
+from minerkit.text.normalisation import normalised
+from minerkit.text.words import tokenize
 
 __all__ = ["FUNCTION_WORDS", "function_word_share"]
 
@@ -100,7 +100,9 @@ def _shares(questions: pl.Series) -> pl.Series:
     texts = questions.to_frame().select(text).with_row_index("place")
     chinese = pl.col("text").str.contains(r"\p{Han}")
     # Only Chinese needs a dictionary to be cut; letters and digits are found by polars, which is faster.
-    rows = [(place, words(line.translate(TRADITIONAL))) for place, line in texts.filter(chinese).iter_rows()]
+    rows = [
+        (place, tokenize(line.translate(TRADITIONAL))) for place, line in texts.filter(chinese).iter_rows()
+    ]
     cut = pl.DataFrame(rows, schema={"place": pl.UInt32, "words": pl.List(pl.String)}, orient="row")
     others = texts.filter(~chinese).select("place", words=pl.col("text").str.extract_all(r"[\p{L}\p{N}]+"))
     known = pl.element().is_in([*ENGLISH, *CHINESE])

@@ -9,9 +9,9 @@ import polars as pl
 
 from minerkit.errors import SourceError
 from minerkit.recipe.recipe import Split
-from minerkit.text.near_duplicates import near_duplicates
-from minerkit.text.normalise import match_key
-from minerkit.text.store import texts
+from minerkit.text.near_duplicates import near_duplicate_pairs
+from minerkit.text.normalisation import match_key
+from minerkit.text.store import store_texts
 
 __all__ = ["Linked", "assign", "linked_texts"]
 
@@ -63,7 +63,7 @@ def linked_texts(
             yield _match_keys(column).filter(first[start : start + len(column)])
             start += len(column)
 
-    pairs = near_duplicates(texts(distinct(), memory, folder), threshold)
+    pairs = near_duplicate_pairs(store_texts(distinct(), memory, folder), threshold)
     return Linked(keys, pl.DataFrame(pairs, schema=list(sides)).cast(pl.UInt32))
 
 

@@ -8,7 +8,7 @@ from minerkit.corpus.clean import LEDGER
 from minerkit.corpus.deduplicate import Decisions
 from minerkit.storage import schema
 
-__all__ = ["Tables", "tables"]
+__all__ = ["Tables", "build_tables"]
 
 #: Digits of an id, at least.
 DIGITS = 7
@@ -30,7 +30,9 @@ class Tables(NamedTuple):
     rejected: pl.DataFrame
 
 
-def tables(entries: pl.DataFrame, decisions: Decisions, first: int = 0, min_relevance: int = 1) -> Tables:
+def build_tables(
+    entries: pl.DataFrame, decisions: Decisions, first: int = 0, min_relevance: int = 1
+) -> Tables:
     """Make tables of some entries.
 
     Args:

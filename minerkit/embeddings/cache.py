@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from minerkit.embeddings.batching import pieces
 from minerkit.embeddings.store import Table, usable
 from minerkit.embeddings.vectors import MAPPED, Vectors
-from minerkit.runtime.cache_folder import cache_folder
+from minerkit.runtime.cache_location import cache_folder
 from minerkit.text.store import Texts
 
 __all__ = ["EmbeddingCache"]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from minerkit.errors import CacheError, EncoderError
 from minerkit.runtime.threads import in_threads
-from minerkit.storage.atomic import replacing, sweep
+from minerkit.storage.atomic import atomic_write, remove_stale_parts
 
 __all__ = ["KEYS", "Table", "usable"]
 
@@ -85,7 +85,7 @@ class Table:
         self.folder, self.dtype = folder, np.dtype(dtype)
         self._file = folder / "rows.bin"
         with usable(folder):
-            sweep(folder)
+            remove_stale_parts(folder)
             markers = sorted(folder.glob("*.shard"))
             verified = in_threads(self._verified, markers)
             # A marker must be gone before its rows are overwritten.
@@ -146,7 +146,7 @@ class Table:
                 stream.flush()
                 os.fsync(stream.fileno())
             payload = HEADER.pack(shard.first, shard.dim, shard.digest) + keys.astype(KEYS).tobytes()
-            with replacing(shard.marker) as stream:
+            with atomic_write(shard.marker) as stream:
                 stream.write(hashlib.sha256(payload).digest() + payload)
         self._shards.append(shard)
 

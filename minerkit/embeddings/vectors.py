@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba import types
 
 from minerkit.errors import CacheError
-from minerkit.runtime.jit import compiled
+from minerkit.runtime.jit import jit
 
 __all__ = ["MAPPED", "Vectors"]
 
@@ -174,7 +174,7 @@ class _Filed:
         """Do nothing: nothing is held."""
 
 
-@compiled
+@jit
 def _read_rows(
     file: int, start: int, rows: npt.NDArray[np.int64], width: int, out: IntArray, space: IntArray
 ) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minerkit.errors import RecipeError, RunError
-from minerkit.evaluation.dev_split import Dev, dev_split
+from minerkit.evaluation.dev_split import Dev, read_dev_split
 from minerkit.evaluation.recipe_evaluators import (
     DEPTH,
     RERANK,
@@ -19,7 +19,7 @@ from minerkit.runtime.devices import search_device
 from minerkit.runtime.models import load_model, model_family
 from minerkit.runtime.progress import Reporter
 from minerkit.search import Pairs
-from minerkit.search.bm25 import bm25
+from minerkit.search.bm25 import bm25_search
 from minerkit.storage.run_folder import Run
 
 __all__ = ["compare"]
@@ -62,7 +62,7 @@ def compare(
     """
     reporter = reporter or Reporter(quiet=True)
     search_device(device)  # a device that is not there is found now, not after BM25
-    dev = dev_split(recipe, run)
+    dev = read_dev_split(recipe, run)
     if dev is None:
         raise RunError(
             f"{run.folder} has no dev queries to score on; set split.dev_queries, for example "
@@ -149,7 +149,7 @@ def _by_words(dev: Dev, reporter: Reporter) -> dict[str, list[str]]:
     itself = [(at, place[doc]) for at, query in enumerate(queries) for doc in dev.itself.get(query, ())]
     rows, columns = np.array(itself, np.int64).reshape(-1, 2).T
     with reporter.bar("Scoring (BM25)", len(queries)) as advance:
-        hits = bm25(
+        hits = bm25_search(
             list(dev.queries.values()), list(dev.corpus.values()), DEPTH, Pairs.of(rows, columns), advance
         )
     return {

@@ -8,7 +8,7 @@ import polars as pl
 from minerkit.recipe.recipe import Recipe
 from minerkit.storage.run_folder import MARKERS, Run
 
-__all__ = ["Dev", "dev_split"]
+__all__ = ["Dev", "read_dev_split"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Dev:
     itself: dict[str, set[str]]
 
 
-def dev_split(recipe: Recipe, run: Run) -> Dev | None:
+def read_dev_split(recipe: Recipe, run: Run) -> Dev | None:
     """Read the dev split of a run.
 
     Args:

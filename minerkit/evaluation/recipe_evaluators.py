@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.evaluation.dev_split import Dev, dev_split
+from minerkit.evaluation.dev_split import Dev, read_dev_split
 from minerkit.mining.examples import format_examples
 from minerkit.recipe.recipe import Family, Format, Recipe
 from minerkit.runtime.progress import Reporter
@@ -43,7 +43,7 @@ def dev_evaluator(
     Raises:
         RunError: A file of the run is missing or damaged.
     """
-    dev = dev_split(recipe, run)
+    dev = read_dev_split(recipe, run)
     if dev is None:
         return None
     family = recipe.train.family

@@ -15,7 +15,7 @@ from minerkit.reports.cards.model_card import on_hub
 from minerkit.runtime.progress import Reporter
 from minerkit.storage.run_folder import Run
 from minerkit.storage.schema import SPLITS
-from minerkit.text.normalise import normalised
+from minerkit.text.normalisation import normalised
 
 __all__ = ["README", "Bundle", "data_bundle", "model_bundle", "subsets"]
 

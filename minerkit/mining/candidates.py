@@ -44,7 +44,7 @@ def retrieve(
         shut: query_id, doc_id (by position), reason: documents that are never a query's negative.
         rules: The recipe's `mine` section.
         wanted: int64 of shape (n,): eligible documents each query should get.
-        places: What `minerkit.mining.filters.window` gives, where this is a part of a larger collection.
+        places: What `minerkit.mining.filters.rank_window` gives, where this is a part of a larger collection.
 
     Returns:
         The candidates artefact with pairs by position (`Collection.named` names them), without scores of a

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.mining.positions import named, placed
+from minerkit.mining.positions import to_ids, to_positions
 from minerkit.search import Index
 from minerkit.search.ivf import Lists
 
@@ -29,11 +29,11 @@ class Collection:
 
     def positions(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Give rows (query_id, doc_id, ...) by position, int32; rows of other splits are left out."""
-        return placed(pairs, self._ids).sort("query_id", "doc_id")
+        return to_positions(pairs, self._ids).sort("query_id", "doc_id")
 
-    def named(self, pairs: pl.DataFrame) -> pl.DataFrame:
+    def to_ids(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Give rows (query_id, doc_id, ...) by id that are by position."""
-        return named(pairs, self._ids)
+        return to_ids(pairs, self._ids)
 
     def only(self, rows: npt.NDArray[np.int64]) -> "Collection":
         """Keep the queries at some positions."""

@@ -2,10 +2,10 @@
 
 import polars as pl
 
-__all__ = ["exclusions"]
+__all__ = ["find_exclusions"]
 
 
-def exclusions(
+def find_exclusions(
     queries: pl.DataFrame,
     documents: pl.DataFrame,
     qrels: pl.DataFrame,

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.recipe.recipe import Mine
-from minerkit.search.decimals import exact
+from minerkit.search.decimals import exact_score
 
-__all__ = ["BACKFILLABLE", "filter_false_negatives", "round_trip", "thresholds", "window"]
+__all__ = ["BACKFILLABLE", "filter_false_negatives", "rank_window", "round_trip", "thresholds"]
 
 Score = TypeVar("Score", pl.Expr, npt.NDArray[np.float64])
 #: Reasons that make a document too easy, not suspicious: such documents may fill up a short query.
@@ -40,7 +40,7 @@ def thresholds(positive: Score, rules: Mine) -> dict[str, Score]:
     return {name: highest.round(9) for name, highest in found.items()}
 
 
-def window(rules: Mine, positives: pl.DataFrame) -> int | None:
+def rank_window(rules: Mine, positives: pl.DataFrame) -> int | None:
     """Give the places of the full ranking that `range_max` looks at.
 
     Args:
@@ -76,9 +76,9 @@ def filter_false_negatives(
     """
     positive = pl.col("relevance") > 0
     known = candidates.filter(positive)
-    places = places or window(rules, known)
+    places = places or rank_window(rules, known)
     reference = known.group_by("query_id").agg(pl.col("score").min().alias("pos_score"))
-    score, pos = exact(pl.col("score")), exact(pl.col("pos_score"))
+    score, pos = exact_score(pl.col("score")), exact_score(pl.col("pos_score"))
     reason = pl.col("reason")
     for name, highest in thresholds(pos, rules).items():
         reason = pl.coalesce(reason, pl.when(score > highest).then(pl.lit(name)))

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-__all__ = ["named", "placed"]
+__all__ = ["to_ids", "to_positions"]
 
 
-def placed(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
+def to_positions(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
     """Give rows by position that are by id.
 
     Args:
@@ -24,7 +24,7 @@ def placed(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
     return found.filter(np.all([at >= 0 for at in places.values()], axis=0))
 
 
-def named(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
+def to_ids(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
     """Give rows by id that are by position.
 
     Args:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.mining.collection import Collection
-from minerkit.mining.filters import thresholds, window
+from minerkit.mining.filters import rank_window, thresholds
 from minerkit.recipe.recipe import Mine
 from minerkit.search import Pairs, Request, exact_scores, pair_scores
 
@@ -47,7 +47,7 @@ class Asked:
     ) -> "Asked":
         """Make the requests; the arguments are those of `minerkit.mining.candidates.retrieve`."""
         relevant = judged.filter(pl.col("relevance") > 0)
-        places = places or window(rules, relevant)
+        places = places or rank_window(rules, relevant)
         positives, blocked = _pairs([relevant]), _pairs([relevant, shut])
         scores = pair_scores(
             collection.queries, collection.index.documents, positives.queries, positives.documents

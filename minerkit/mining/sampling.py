@@ -7,12 +7,12 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.mining.filters import BACKFILLABLE
-from minerkit.mining.positions import named
+from minerkit.mining.positions import to_ids
 from minerkit.recipe.recipe import Mine
 from minerkit.storage import schema
 from minerkit.text.shingles import scattered
 
-__all__ = ["line_up", "pool_sizes", "sample_negatives", "share_out"]
+__all__ = ["apply_quotas", "pool_sizes", "rank_eligible", "sample_negatives"]
 
 IntArray = npt.NDArray[np.int64]
 Ids = Mapping[str, pl.Series]
@@ -47,11 +47,11 @@ def sample_negatives(
         The negatives artefact, hardest first within each query; and an account of every query: query_id,
         found, wanted, dropped. With `drop` and `backfill`, a query that cannot be filled is dropped.
     """
-    negatives, accounts = share_out(*line_up(judged, positives, rules), rules, before)
+    negatives, accounts = apply_quotas(*rank_eligible(judged, positives, rules), rules, before)
     return schema.fit("negatives", negatives), accounts
 
 
-def line_up(
+def rank_eligible(
     judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine, ids: Ids | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Choose as many negatives as each query may get at most: what needs nothing of the queries before.
@@ -82,7 +82,7 @@ def line_up(
     return chosen, accounts.with_columns(dropped=short & pl.lit(rules.shortfall != "keep"))
 
 
-def share_out(
+def apply_quotas(
     chosen: pl.DataFrame, accounts: pl.DataFrame, rules: Mine, before: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give every query that is kept its exact share of what was chosen.
@@ -145,7 +145,7 @@ def _pool(judged: pl.DataFrame, most: pl.DataFrame, rules: Mine, ids: Ids) -> pl
     pool = eligible.filter(_place().is_between(rules.range_min, pl.col("end"), "left")).drop("end")
     if rules.strategy == "top":
         return pool
-    pool = pool.with_columns(turn=_lots(named(pool, ids), rules.seed))
+    pool = pool.with_columns(turn=_lots(to_ids(pool, ids), rules.seed))
     return pool.sort("query_id", "turn", maintain_order=True)
 
 

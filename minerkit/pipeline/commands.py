@@ -22,7 +22,7 @@ from minerkit.runtime.memory import budget, trim
 from minerkit.runtime.progress import Reporter
 from minerkit.sources.reader import fingerprint
 from minerkit.storage import schema
-from minerkit.storage.atomic import replacing, sha256
+from minerkit.storage.atomic import atomic_write, sha256
 from minerkit.storage.run_folder import MARKERS, Run, load, locked
 from minerkit.storage.stage import Stage, clear, staged
 from minerkit.training.arguments import check_training
@@ -205,7 +205,7 @@ def evaluate_run(
         (reporter or Reporter(quiet=True)).say("eval: done before, nothing to do")
         return dict(run.read_json("evaluation.json"))
     found = compare(recipe, run, models, base, device, reporter)
-    with replacing(folder / "evaluation.json") as stream:
+    with atomic_write(folder / "evaluation.json") as stream:
         stream.write(json.dumps(found, indent=1, ensure_ascii=False).encode())
     run.mark("evaluate", key, ["evaluation.json"])
     return found

@@ -9,7 +9,7 @@ from minerkit.recipe.recipe import Recipe
 from minerkit.runtime.progress import Reporter
 from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.storage.schema import SPLITS
-from minerkit.text.store import Texts, texts
+from minerkit.text.store import Texts, store_texts
 
 __all__ = ["Inputs", "Shard", "Work", "document_texts", "inputs", "shards"]
 
@@ -65,7 +65,7 @@ def inputs(run: Run) -> Inputs:
 def document_texts(work: Work) -> Texts:
     """Open the texts of the documents, in the order of `Inputs.documents`; few of them are in memory."""
     columns = (part["text"] for part in work.run.parts("corpus.parquet").of("text"))
-    return texts(columns, work.memory // TEXTS, work.run.folder / MARKERS)
+    return store_texts(columns, work.memory // TEXTS, work.run.folder / MARKERS)
 
 
 def shards(queries: pl.DataFrame) -> list[Shard]:

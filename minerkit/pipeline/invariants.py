@@ -9,9 +9,9 @@ import polars as pl
 
 from minerkit.mining.filters import thresholds
 from minerkit.recipe.recipe import Recipe
-from minerkit.search.decimals import exact
+from minerkit.search.decimals import exact_score
 from minerkit.storage import schema
-from minerkit.text.normalise import match_key, normalised
+from minerkit.text.normalisation import match_key, normalised
 from minerkit.text.shingles import jaccard
 
 __all__ = ["CHECKS", "Breach", "audit"]
@@ -134,9 +134,9 @@ def _scores(frames: Frames, recipe: Recipe) -> Found:
     positives = frames["candidates"].filter(pl.col("relevance") > 0)
     unscored = _relevant(frames, recipe).join(positives, on=["query_id", "doc_id"], how="anti")
     yield "every positive has a score", unscored.select("query_id", "doc_id")
-    reference = positives.group_by("query_id").agg(pos_score=exact(pl.col("score").min()))
+    reference = positives.group_by("query_id").agg(pos_score=exact_score(pl.col("score").min()))
     negatives = frames["negatives"].join(reference, on="query_id", how="left")
-    score, mined = exact(pl.col("score")), pl.col("fill") == "mined"
+    score, mined = exact_score(pl.col("score")), pl.col("fill") == "mined"
     unjudged = negatives.filter(pl.col("source") != "judged")
     for rule, highest in thresholds(pl.col("pos_score"), recipe.mine).items():
         above = unjudged.filter((score <= highest).fill_null(False).not_())

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from minerkit.recipe.recipe import Recipe
-from minerkit.runtime.versions import versions
-from minerkit.storage.atomic import replacing
+from minerkit.runtime.versions import package_versions
+from minerkit.storage.atomic import atomic_write
 from minerkit.storage.run_folder import Run
 
 __all__ = ["write_manifest"]
@@ -40,7 +40,7 @@ def write_manifest(run: Run, recipe: Recipe, trained: bool = False) -> None:
         "retrieval": search["retrieval"],
         "seeds": {"split": recipe.split.seed, "mine": recipe.mine.seed},
         "seconds": {stage: marker["seconds"] for stage, marker in markers.items()},
-        "versions": versions(),
+        "versions": package_versions(),
     }
-    with replacing(run.folder / "manifest.json") as stream:
+    with atomic_write(run.folder / "manifest.json") as stream:
         stream.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode())

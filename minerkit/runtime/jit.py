@@ -5,14 +5,14 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-__all__ = ["compiled", "inlined"]
+__all__ = ["inlined", "jit"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 #: No number is NaN, and the order of operations does not matter, so that loops become wide instructions.
 LOOSE = {"nnan", "nsz", "reassoc"}
 
 
-def compiled(function: Function) -> Function:
+def jit(function: Function) -> Function:
     """Compile a function at its first call; it works without Python's lock, for threads side by side.
 
     Args:

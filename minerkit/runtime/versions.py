@@ -3,7 +3,7 @@
 import importlib.metadata
 import platform
 
-__all__ = ["versions"]
+__all__ = ["package_versions"]
 
 PACKAGES = (
     "minerkit",
@@ -17,7 +17,7 @@ PACKAGES = (
 )
 
 
-def versions(*more: str) -> dict[str, str]:
+def package_versions(*more: str) -> dict[str, str]:
     """Say which versions are installed.
 
     Args:

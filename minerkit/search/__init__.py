@@ -1,8 +1,8 @@
 """Search for the best documents of many queries: exact, or approximate with a measured recall."""
 
 from minerkit.search.decimals import DECIMALS, exact_scores
-from minerkit.search.exact import Index
 from minerkit.search.dot_products import pair_scores
+from minerkit.search.exact import Index
 from minerkit.search.request import Hits, Limits, Pairs, Request
 
 __all__ = [

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.search import DECIMALS, Hits, Pairs
-from minerkit.text.words import words
+from minerkit.text.words import tokenize
 
-__all__ = ["bm25"]
+__all__ = ["bm25_search"]
 
 #: BM25's usual constants (Robertson & Zaragoza 2009).
 K1, B = 1.5, 0.75
@@ -17,7 +17,7 @@ K1, B = 1.5, 0.75
 STEP = 256
 
 
-def bm25(
+def bm25_search(
     queries: Sequence[str],
     documents: Sequence[str],
     k: int,
@@ -39,7 +39,7 @@ def bm25(
     Returns:
         The documents, best first.
     """
-    asked = [words(text) for text in queries]
+    asked = [tokenize(text) for text in queries]
     vocabulary = {
         word: place for place, word in enumerate(dict.fromkeys(word for row in asked for word in row))
     }
@@ -67,7 +67,7 @@ def _index(documents: Sequence[str], vocabulary: Mapping[str, int]) -> Any:
     import bm25s
 
     other = len(vocabulary)
-    ids = [[vocabulary.get(word, other) for word in words(text)] for text in documents]
+    ids = [[vocabulary.get(word, other) for word in tokenize(text)] for text in documents]
     index = bm25s.BM25(k1=K1, b=B, method="lucene", dtype="float64")
     with np.errstate(invalid="ignore"):  # no document has a word: their mean length is nought
         index.index((ids, {**vocabulary, "": other}), create_empty_token=False, show_progress=False)

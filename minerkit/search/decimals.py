@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-__all__ = ["DECIMALS", "FloatArray", "exact", "exact_scores", "rounded"]
+__all__ = ["DECIMALS", "FloatArray", "exact_score", "exact_scores", "round_scores"]
 
 FloatArray = npt.NDArray[np.float32]
 #: Scores are kept to six decimals.
@@ -23,7 +23,7 @@ def exact_scores(scores: FloatArray) -> npt.NDArray[np.float64]:
     return np.asarray(np.round(scores.astype(np.float64), DECIMALS))
 
 
-def rounded(scores: npt.NDArray[np.float64]) -> FloatArray:
+def round_scores(scores: npt.NDArray[np.float64]) -> FloatArray:
     """Round exact scores to the decimals that are kept.
 
     Args:
@@ -35,7 +35,7 @@ def rounded(scores: npt.NDArray[np.float64]) -> FloatArray:
     return np.asarray(np.round(scores, DECIMALS) + 0.0, dtype=np.float32)  # + 0.0: no negative zero
 
 
-def exact(score: pl.Expr) -> pl.Expr:
+def exact_score(score: pl.Expr) -> pl.Expr:
     """Give a stored score as the decimal it stands for.
 
     Args:

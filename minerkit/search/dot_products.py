@@ -10,8 +10,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.runtime.jit import compiled
-from minerkit.search.decimals import FloatArray, rounded
+from minerkit.runtime.jit import jit
+from minerkit.search.decimals import FloatArray, round_scores
 
 __all__ = ["pair_scores"]
 
@@ -38,7 +38,7 @@ def pair_scores(queries: Vectors, documents: Vectors, rows: IntArray, positions:
     exact, halves = np.empty(len(rows)), (queries.halves, documents.halves)
     if halves[0] is not None and halves[1] is not None:
         _half_dots(halves[0], queries.rows[rows], halves[1], documents.rows[positions], exact)
-        return rounded(exact)
+        return round_scores(exact)
     order = documents.as_stored(positions)
     if order is not None:
         rows, positions = rows[order], positions[order]
@@ -48,10 +48,10 @@ def pair_scores(queries: Vectors, documents: Vectors, rows: IntArray, positions:
         _dots(asked, rows[part], read(positions[part]), exact[part])
     if order is not None:
         exact[order] = exact.copy()
-    return rounded(exact)
+    return round_scores(exact)
 
 
-@compiled
+@jit
 def _dots(queries: FloatArray, rows: IntArray, documents: FloatArray, out: npt.NDArray[np.float64]) -> None:
     """Multiply pairs in float64.
 
@@ -80,7 +80,7 @@ def _reading(context: Any, half: Any) -> Any:
 _number = cast("Callable[[Any], float]", intrinsic(_reading))
 
 
-@compiled
+@jit
 def _half_dots(
     queries: Halves, rows: IntArray, documents: Halves, places: IntArray, out: npt.NDArray[np.float64]
 ) -> None:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from minerkit.embeddings.vectors import Vectors
 from minerkit.runtime.threads import shares, torch_map
-from minerkit.search.decimals import DECIMALS, exact_scores, rounded
+from minerkit.search.decimals import DECIMALS, exact_scores, round_scores
 from minerkit.search.quantise import FEW, Format, fastest
 from minerkit.search.quantised_documents import CodedDocuments
 from minerkit.search.request import Hits, Request
@@ -163,7 +163,7 @@ class Index:
             exact @ self.documents.take(at, at + BLOCK).astype(np.float64).T
             for at in range(0, len(self), BLOCK)
         ]
-        scores = rounded(np.concatenate(parts, axis=1))
+        scores = round_scores(np.concatenate(parts, axis=1))
         scores[request.blocked.queries, request.blocked.documents] = -np.inf
         if request.ceilings is not None:
             scores[exact_scores(scores) > request.ceilings[:, None]] = -np.inf

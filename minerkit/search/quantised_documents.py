@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from minerkit.embeddings.vectors import Vectors
 from minerkit.errors import CacheError
-from minerkit.runtime.cache_folder import cache_folder
+from minerkit.runtime.cache_location import cache_folder
 from minerkit.runtime.threads import torch_map
 from minerkit.search.quantise import Codes, Format, encode
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.runtime.jit import compiled
+from minerkit.runtime.jit import jit
 from minerkit.runtime.threads import torch_map
 from minerkit.search.decimals import exact_scores
 from minerkit.search.dot_products import pair_scores
@@ -115,7 +115,7 @@ def _settle(
     return hits, (floor == -np.inf) | (hits.scores[:, -1] > floor)
 
 
-@compiled
+@jit
 def _best(
     starts: Integers, positions: Integers, scores: FloatArray, documents: IntArray, of_documents: FloatArray
 ) -> None:

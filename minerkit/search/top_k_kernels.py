@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.runtime.jit import compiled, inlined
+from minerkit.runtime.jit import inlined, jit
 
 __all__ = ["State", "add", "settle", "take", "tidy"]
 
@@ -31,7 +31,7 @@ HALVINGS = 24
 FAR = 2e9
 
 
-@compiled
+@jit
 def take(
     state: State, k: int, room: int, tile: npt.NDArray[Any], rows: IntArray, start: int, units: FloatArray
 ) -> None:
@@ -69,7 +69,7 @@ def take(
                 counts[row] += 1
 
 
-@compiled
+@jit
 def add(state: State, k: int, room: int, rows: IntArray, columns: IntArray, scores: FloatArray) -> None:
     """Take documents that were found elsewhere.
 
@@ -93,7 +93,7 @@ def add(state: State, k: int, room: int, rows: IntArray, columns: IntArray, scor
                 counts[row] += 1
 
 
-@compiled
+@jit
 def tidy(state: State, k: int, room: int) -> None:
     """Drop what cannot be among the k best of its query, and raise thresholds.
 
@@ -106,7 +106,7 @@ def tidy(state: State, k: int, room: int) -> None:
         _tidy(state, k, room, row)
 
 
-@compiled
+@jit
 def settle(state: State, k: int, room: int) -> npt.NDArray[np.int32]:
     """Tidy for the last time; where a threshold was a guess, and too high, it becomes the floor.
 
@@ -131,7 +131,7 @@ def settle(state: State, k: int, room: int) -> npt.NDArray[np.int32]:
     return held
 
 
-@compiled
+@jit
 def _tidy(state: State, k: int, room: int, row: int) -> Any:
     """Tidy the places of a query; give what a document must score, by those that were held."""
     values, columns, places, counts, limits, free, threshold, floor, noise, ceilings, _, _ = state

@@ -9,7 +9,7 @@ from minerkit.errors import SourceError
 from minerkit.recipe.recipe import Source
 from minerkit.sources.hub import hub_records
 from minerkit.sources.records import Record
-from minerkit.sources.tables import FORMATS, file_format, records
+from minerkit.sources.tables import FORMATS, file_format, read_records
 
 __all__ = ["below", "input_files", "source_records", "table_files"]
 
@@ -107,7 +107,7 @@ def source_records(source: Source, wanted: Mapping[str, str | None]) -> Iterator
     left = source.limit
     for file in table_files(str(source.path)):
         folder = below(str(source.path), file)
-        for place, row in records(file, wanted, source.columns, left):
+        for place, row in read_records(file, wanted, source.columns, left):
             yield folder + place, row
             if left is not None:
                 left -= 1

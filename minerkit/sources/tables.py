@@ -14,7 +14,7 @@ from minerkit.errors import SourceError
 from minerkit.sources.json_rows import json_records, line_records
 from minerkit.sources.records import BATCH_ROWS, BLANK, Record, require
 
-__all__ = ["FORMATS", "file_format", "opened", "records"]
+__all__ = ["FORMATS", "file_format", "open_unpacked", "read_records"]
 
 BUFFER_BYTES = 1 << 20
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
@@ -40,7 +40,7 @@ def file_format(file: Path) -> str:
     return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else ""
 
 
-def records(
+def read_records(
     file: Path,
     wanted: Mapping[str, str | None],
     header: Sequence[str] | None = None,
@@ -61,7 +61,7 @@ def records(
         SourceError: The file is missing, damaged or lacks a column.
     """
     kind = file_format(file)
-    with opened(file) as stream:
+    with open_unpacked(file) as stream:
         if kind == ".parquet":
             found = _parquet(file, stream, wanted)
         elif kind in {".csv", ".tsv"}:
@@ -78,7 +78,7 @@ def records(
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[IO[bytes]]:
+def open_unpacked(file: Path) -> Iterator[IO[bytes]]:
     """Open a file, unpacked.
 
     Args:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["making", "replacing", "sha256", "sweep"]
+__all__ = ["atomic_folder", "atomic_write", "remove_stale_parts", "sha256"]
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Write a file whole or not at all: to a temporary file beside it, synced, then renamed over it.
 
     Args:
@@ -34,7 +34,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     _settle(path.parent)
 
 
-def sweep(folder: Path) -> None:
+def remove_stale_parts(folder: Path) -> None:
     """Remove the temporary files that killed processes have left; those of living ones stay.
 
     Args:
@@ -49,7 +49,7 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def making(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Make a folder whole or not at all, also where the power is cut: beside it, synced, then renamed.
 
     Args:

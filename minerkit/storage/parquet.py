@@ -13,12 +13,12 @@ import polars as pl
 
 from minerkit.errors import RunError
 from minerkit.storage import schema
-from minerkit.storage.atomic import replacing
+from minerkit.storage.atomic import atomic_write
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Append", "Parts", "encoded", "readable", "write", "writing"]
+__all__ = ["Append", "Parts", "encode_row_group", "parquet_writer", "readable_parquet", "write"]
 
 
 class Append(Protocol):
@@ -50,7 +50,7 @@ def write(frame: pl.DataFrame, stream: IO[bytes], soon: bool = False) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Append]:
+def parquet_writer(path: Path) -> Iterator[Append]:
     """Write a Parquet file whole or not at all, a row group at a time.
 
     Args:
@@ -62,7 +62,7 @@ def writing(path: Path) -> Iterator[Append]:
     import pyarrow.parquet as pq
 
     writer: Any = None
-    with replacing(path) as stream:
+    with atomic_write(path) as stream:
 
         def append(rows: "pl.DataFrame | pa.Table") -> None:
             nonlocal writer
@@ -90,7 +90,9 @@ def writing(path: Path) -> Iterator[Append]:
             writer.close()
 
 
-def encoded(name: str, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> "pa.Table":
+def encode_row_group(
+    name: str, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None
+) -> "pa.Table":
     """Bring rows into the form in which they are written, every string once: work that threads can do ahead.
 
     Args:
@@ -182,7 +184,7 @@ class Parts:
         Raises:
             RunError: The file is missing or damaged, or has fewer row groups.
         """
-        with readable(self.path):
+        with readable_parquet(self.path):
             if number >= len(self._starts) - 1:
                 raise ValueError(f"it has {len(self._starts) - 1} row groups")
             start, stop = self._starts[number : number + 2]
@@ -207,7 +209,7 @@ class Parts:
         import pyarrow.parquet as pq
 
         ids: dict[str, pl.Series] = {}
-        with readable(self.path), pq.ParquetFile(self.path, read_dictionary=columns) as file:
+        with readable_parquet(self.path), pq.ParquetFile(self.path, read_dictionary=columns) as file:
             names = file.schema_arrow.names
             rows = self.one(number, *(name for name in names if name not in columns))
             read = file.read_row_group(number, columns, use_threads=False).unify_dictionaries()
@@ -232,12 +234,12 @@ class Parts:
     def _opened(self) -> Iterator[Any]:
         import pyarrow.parquet as pq
 
-        with readable(self.path), pq.ParquetFile(self.path) as file:
+        with readable_parquet(self.path), pq.ParquetFile(self.path) as file:
             yield file
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
+def readable_parquet(path: Path) -> Iterator[None]:
     """Turn what goes wrong while a file of a run is read into one line that says what to do.
 
     Args:

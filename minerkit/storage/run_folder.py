@@ -13,8 +13,8 @@ from filelock import FileLock, Timeout
 from minerkit.errors import RunError
 from minerkit.runtime.threads import in_threads
 from minerkit.storage import schema
-from minerkit.storage.atomic import replacing, sha256, sweep
-from minerkit.storage.parquet import Parts, readable
+from minerkit.storage.atomic import atomic_write, remove_stale_parts, sha256
+from minerkit.storage.parquet import Parts, readable_parquet
 
 __all__ = ["MARKERS", "Run", "load", "locked"]
 
@@ -44,7 +44,7 @@ class Run:
         Raises:
             RunError: The file is missing or damaged.
         """
-        with readable(self.folder / name):
+        with readable_parquet(self.folder / name):
             return pl.read_parquet(self.folder / name, glob=False)
 
     def parts(self, name: str) -> Parts:
@@ -91,7 +91,7 @@ class Run:
             first, last = pl.lit(queries.min(), pl.String), pl.lit(queries.max(), pl.String)
             rows = rows.filter(pl.col("query_id").is_between(first, last))
             rows = rows.join(queries.to_frame().lazy(), on="query_id", how="semi", maintain_order="left")
-        with readable(self.folder / name):
+        with readable_parquet(self.folder / name):
             return rows.collect(engine="streaming")
 
     def read_json(self, name: str) -> Any:
@@ -106,7 +106,7 @@ class Run:
         Raises:
             RunError: The file is missing or damaged.
         """
-        with readable(self.folder / name):
+        with readable_parquet(self.folder / name):
             return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
     def marker(self, stage: str) -> dict[str, Any] | None:
@@ -168,7 +168,7 @@ class Run:
         marker = {"key": key, "outputs": outputs, "seconds": seconds, "facts": facts or {}}
         marker = json.loads(json.dumps(marker))
         marker["digest"] = _digest(marker)
-        with replacing(self.folder / MARKERS / f"{stage}.json") as stream:
+        with atomic_write(self.folder / MARKERS / f"{stage}.json") as stream:
             stream.write(json.dumps(marker, indent=1, ensure_ascii=False).encode())
 
     def rejected(self, stages: Sequence[str]) -> pl.DataFrame:
@@ -217,7 +217,7 @@ def locked(folder: Path) -> Iterator[Run]:
     try:
         (folder / MARKERS).mkdir(parents=True, exist_ok=True)
         with FileLock(folder / MARKERS / "lock", timeout=0):
-            sweep(folder)
+            remove_stale_parts(folder)
             yield Run(folder)
     except Timeout as error:
         raise RunError(

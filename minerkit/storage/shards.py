@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from minerkit.runtime.threads import torch_map
-from minerkit.storage.atomic import replacing, sha256
+from minerkit.storage.atomic import atomic_write, sha256
 from minerkit.storage.parquet import write
 
 __all__ = ["resumed"]
@@ -40,7 +40,7 @@ def resumed(
     if not owner.is_file() or owner.read_bytes() != written:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        with replacing(owner) as stream:
+        with atomic_write(owner) as stream:
             stream.write(written)
 
     def piece(number: int) -> Frames:
@@ -68,8 +68,8 @@ def _store(folder: Path, number: int, frames: Frames) -> None:
     hashes = {}
     for name, frame in frames.items():
         file = folder / f"{number:06d}.{name}.arrow"
-        with replacing(file) as stream:
+        with atomic_write(file) as stream:
             write(frame, stream, soon=True)
         hashes[name] = sha256(file)
-    with replacing(folder / f"{number:06d}.json") as stream:
+    with atomic_write(folder / f"{number:06d}.json") as stream:
         stream.write(json.dumps(hashes).encode())

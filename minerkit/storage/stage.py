@@ -12,8 +12,8 @@ import polars as pl
 
 from minerkit.errors import RunError
 from minerkit.storage import schema
-from minerkit.storage.atomic import replacing
-from minerkit.storage.parquet import Append, Parts, write, writing
+from minerkit.storage.atomic import atomic_write
+from minerkit.storage.parquet import Append, Parts, parquet_writer, write
 from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.storage.shards import resumed
 
@@ -53,7 +53,7 @@ class Stage:
         Yields:
             A function that appends rows.
         """
-        with writing(self._staged(name)) as append:
+        with parquet_writer(self._staged(name)) as append:
             yield append
 
     def pieces(
@@ -94,7 +94,7 @@ class Stage:
         return target
 
     def _file(self, name: str) -> Any:
-        return replacing(self._staged(name))
+        return atomic_write(self._staged(name))
 
     def _staged(self, name: str) -> Path:
         target = self.folder / MARKERS / "staged" / name

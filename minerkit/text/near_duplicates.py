@@ -15,7 +15,7 @@ from minerkit.text.prefix_filter import OWNER, Sets, shingle_sets
 from minerkit.text.shingles import jaccard
 from minerkit.text.store import Texts
 
-__all__ = ["near_duplicates"]
+__all__ = ["near_duplicate_pairs"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -25,7 +25,7 @@ BATCH = 1 << 16
 EPSILON = 1e-9
 
 
-def near_duplicates(keys: Texts, threshold: float) -> IntArray:
+def near_duplicate_pairs(keys: Texts, threshold: float) -> IntArray:
     """Find all pairs of texts whose shingle sets have at least the given Jaccard similarity.
 
     Args:

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.runtime.jit import compiled
+from minerkit.runtime.jit import jit
 
 __all__ = ["shared", "sort_sets"]
 
 IntArray = npt.NDArray[np.integer[Any]]
 
 
-@compiled
+@jit
 def sort_sets(elements: npt.NDArray[np.uint64], offsets: IntArray) -> IntArray:
     """Sort the elements of each set, in place, and drop repeats.
 
@@ -34,7 +34,7 @@ def sort_sets(elements: npt.NDArray[np.uint64], offsets: IntArray) -> IntArray:
     return sizes
 
 
-@compiled
+@jit
 def shared(
     elements: npt.NDArray[np.uint64], offsets: IntArray, sizes: IntArray, left: IntArray, right: IntArray
 ) -> IntArray:

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.text.normalise import match_keys
+from minerkit.text.normalisation import match_keys
 from minerkit.text.store import Texts
 
-__all__ = ["jaccard", "scattered", "shingles"]
+__all__ = ["jaccard", "scattered", "shingle_hashes"]
 
 #: Characters a shingle: unrelated texts of one language share few of five, most of three.
 SHINGLE = 5
@@ -17,7 +17,7 @@ TOGETHER = 256
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-def shingles(texts: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+def shingle_hashes(texts: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
     """Cut texts into the overlapping five-character shingles of their match keys.
 
     Args:
@@ -80,7 +80,7 @@ def jaccard(texts: Texts, pairs: npt.NDArray[np.int64], batch: int = 10_000) -> 
     for start in range(0, len(pairs), batch):
         used, places = np.unique(pairs[start : start + batch], return_inverse=True)
         left, right = places.reshape(-1, 2).T
-        hashes, offsets = shingles(texts.gather(used))
+        hashes, offsets = shingle_hashes(texts.gather(used))
         sizes = sort_sets(hashes, offsets)
         both = shared(hashes, offsets, sizes, left, right)
         found[start : start + batch] = both / (sizes[left] + sizes[right] - both)

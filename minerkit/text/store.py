@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-__all__ = ["Texts", "texts"]
+__all__ = ["Texts", "store_texts"]
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -32,7 +32,7 @@ class Texts(Protocol):
         ...
 
 
-def texts(columns: Iterable[pl.Series], memory: int, folder: Path) -> Texts:
+def store_texts(columns: Iterable[pl.Series], memory: int, folder: Path) -> Texts:
     """Keep texts to be read by position.
 
     Args:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-__all__ = ["words"]
+__all__ = ["tokenize"]
 
 #: The Chinese characters jieba knows; it leaves every rarer one a word of its own.
 HAN = r"\u4e00-\u9fd5"
@@ -13,7 +13,7 @@ RARE = r"\u3400-\u4dbf\u9fd6-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 TOKEN = re.compile(rf"[{HAN}]+|[{RARE}]|[^\W_{HAN}{RARE}]+")
 
 
-def words(text: str) -> list[str]:
+def tokenize(text: str) -> list[str]:
     """Cut a text into lower-case words; punctuation is left out.
 
     Args:

@@ -6,9 +6,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from minerkit.storage.atomic import replacing
+from minerkit.storage.atomic import atomic_write
 
-__all__ = ["checkpoints", "forget", "mark_whole", "open_checkpoints", "outlook", "seconds_before", "step_of"]
+__all__ = [
+    "forget",
+    "list_checkpoints",
+    "mark_whole",
+    "open_checkpoints",
+    "outlook",
+    "seconds_before",
+    "step_of",
+]
 
 #: Written into a checkpoint when all its other files are there.
 WHOLE = "whole.json"
@@ -34,24 +42,24 @@ def open_checkpoints(folder: Path, key: Mapping[str, Any], resume: bool) -> tupl
     wanted = json.loads(json.dumps(key))
     found = _json(folder / KEY)
     if found == wanted and resume:
-        usable = [path for path in checkpoints(folder) if _whole(path)]
+        usable = [path for path in list_checkpoints(folder) if _whole(path)]
         for path in folder.glob("checkpoint-*"):
             if path not in usable:
                 shutil.rmtree(path)
         return (usable[-1], f"Training goes on from {usable[-1].name}") if usable else (None, "")
     note = ""
-    if resume and found is not None and checkpoints(folder):
+    if resume and found is not None and list_checkpoints(folder):
         changed = sorted(name for name, _ in set(_flat(found)) ^ set(_flat(wanted)))
         names = ", ".join(dict.fromkeys(changed[:SHOWN])) + (", ..." if len(set(changed)) > SHOWN else "")
         note = f"Training starts anew: its checkpoints were made with another {names}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with replacing(folder / KEY) as stream:
+    with atomic_write(folder / KEY) as stream:
         stream.write(json.dumps(wanted).encode())
     return None, note
 
 
-def checkpoints(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """List the checkpoints that were written to their end.
 
     Args:
@@ -71,7 +79,7 @@ def mark_whole(checkpoint: Path, seconds: float) -> None:
         seconds: How long the training has taken up to here.
     """
     note = {"seconds": seconds, "sizes": _sizes(checkpoint)}
-    with replacing(checkpoint / WHOLE) as stream:
+    with atomic_write(checkpoint / WHOLE) as stream:
         stream.write(json.dumps(note).encode())
 
 
@@ -94,7 +102,7 @@ def outlook(folder: Path) -> str:
     Returns:
         A clause.
     """
-    found = checkpoints(folder)
+    found = list_checkpoints(folder)
     if found:
         return f"the same command goes on from {found[-1].name}"
     return "the same command trains from the start, for no checkpoint was due yet"

@@ -9,8 +9,8 @@ import polars as pl
 from filelock import FileLock
 
 from minerkit.recipe.recipe import Family
-from minerkit.runtime.cache_folder import cache_folder
-from minerkit.storage.atomic import making
+from minerkit.runtime.cache_location import cache_folder
+from minerkit.storage.atomic import atomic_folder
 
 __all__ = ["scratch_folder"]
 
@@ -41,7 +41,7 @@ def scratch_folder(texts: pl.Series, family: Family, seed: int) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            with making(folder) as made:
+            with atomic_folder(folder) as made:
                 _save(_tokenizer(texts), family, seed, made)
     return folder
 

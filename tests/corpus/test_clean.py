@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from minerkit.recipe.recipe import Clean
 from minerkit.sources.records import ENTRIES
 from minerkit.storage import schema
-from minerkit.text.normalise import normalise
+from minerkit.text.normalisation import normalise
 from tests.support.cleaning import clean, cleaned
 
 #: Few letters and many blanks: empty, short and repeated texts are frequent.

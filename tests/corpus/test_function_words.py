@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from minerkit.corpus import function_words as module
 from minerkit.corpus.function_words import FUNCTION_WORDS, TRADITIONAL, function_word_share
 from minerkit.recipe.load import bundled
-from minerkit.text.words import words
+from minerkit.text.words import tokenize
 
 EMPTY = """
 What does the text say?
@@ -97,7 +97,7 @@ def test_shares_are_those_of_the_words_in_the_order_of_the_questions(questions):
         found = share(*questions)
     for question, value in zip(questions, found, strict=True):
         normal = question.replace("ｔ", "t").translate(TRADITIONAL)
-        known = [word in FUNCTION_WORDS["en"] | FUNCTION_WORDS["zh"] for word in words(normal)]
+        known = [word in FUNCTION_WORDS["en"] | FUNCTION_WORDS["zh"] for word in tokenize(normal)]
         assert value == pytest.approx(sum(known) / len(known) if known else 1)
 
 

@@ -10,7 +10,7 @@ from minerkit.corpus.split import assign
 from minerkit.errors import SourceError
 from minerkit.recipe.recipe import Split
 from minerkit.sources.records import Entry, entries
-from minerkit.text.normalise import match_key
+from minerkit.text.normalisation import match_key
 from minerkit.text.shingles import jaccard
 from tests.support.cleaning import cleaned, keyed, linked
 

@@ -11,7 +11,7 @@ import pytest
 from minerkit.embeddings import cache
 from minerkit.embeddings.cache import EmbeddingCache
 from minerkit.errors import CacheError, EncoderError
-from minerkit.runtime.cache_folder import cache_folder
+from minerkit.runtime.cache_location import cache_folder
 
 
 def vector(text: str) -> list[float]:

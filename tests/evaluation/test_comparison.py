@@ -5,11 +5,11 @@ import pytest
 
 from minerkit.errors import EncoderError, RecipeError, RunError
 from minerkit.evaluation.comparison import compare
-from minerkit.evaluation.dev_split import dev_split
+from minerkit.evaluation.dev_split import read_dev_split
 from minerkit.evaluation.recipe_evaluators import dev_evaluator
 from minerkit.pipeline import commands as pipeline
 from minerkit.recipe.recipe import Eval, Train
-from minerkit.search.bm25 import bm25
+from minerkit.search.bm25 import bm25_search
 from minerkit.search.request import Pairs
 from minerkit.storage.run_folder import Run
 
@@ -43,7 +43,7 @@ def agrees(row: dict, order: dict[str, list[str]], dev) -> bool:
 
 @pytest.fixture(scope="module")
 def dev(answers_run):
-    found = dev_split(*answers_run)
+    found = read_dev_split(*answers_run)
     assert {len(positives) for positives in found.positives.values()} == {1}
     return found
 
@@ -61,7 +61,7 @@ def test_the_retrieved_order_is_measured_as_the_run_measured_it(compared, answer
 def test_bm25_ranks_all_documents(compared, dev):
     documents = list(dev.corpus)
     nothing = Pairs.of(np.empty(0, np.int64), np.empty(0, np.int64))
-    hits = bm25(list(dev.queries.values()), list(dev.corpus.values()), 100, nothing)
+    hits = bm25_search(list(dev.queries.values()), list(dev.corpus.values()), 100, nothing)
     order = {
         q: [documents[d] for d in row if d >= 0] for q, row in zip(dev.queries, hits.documents, strict=True)
     }

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from minerkit.evaluation.comparison import compare
-from minerkit.evaluation.dev_split import Dev, dev_split
+from minerkit.evaluation.dev_split import Dev, read_dev_split
 from minerkit.evaluation.recipe_evaluators import dev_evaluator
 from minerkit.recipe.recipe import Eval, Recipe, Train
 from minerkit.runtime.progress import Reporter
@@ -70,7 +70,7 @@ def test_the_order_after_and_the_order_before_are_measured_alike(run, depth, rer
 
     recipe, made = request.getfixturevalue(run)
     evaluator, primary = dev_evaluator(scored_by(recipe, rerank=depth), made)
-    dev = dev_split(recipe, made)
+    dev = read_dev_split(recipe, made)
     model = CrossEncoder(reranker, device="cpu") if run == "answers_run" else Judge(scrambled)
     found = evaluator(model)
     before = {query: docs[:depth] for query, docs in dev.retrieved.items()}
@@ -89,7 +89,7 @@ def test_the_order_after_and_the_order_before_are_measured_alike(run, depth, rer
 
 def test_positives_are_not_forced_in(answers_run):
     recipe, run = answers_run
-    dev = dev_split(recipe, run)
+    dev = read_dev_split(recipe, run)
     evaluator, primary = dev_evaluator(recipe, run)
     answers = {(dev.queries[query], dev.corpus[doc]) for query, docs in dev.positives.items() for doc in docs}
     perfect = evaluator(Judge(lambda query, document: (query, document) in answers))[primary]
@@ -102,7 +102,7 @@ def test_positives_are_not_forced_in(answers_run):
 def test_a_reranker_that_keeps_the_order_gains_nothing_even_where_positives_are_missing(captions_run):
     recipe, run = captions_run
     recipe = scored_by(recipe, rerank=5)
-    dev = dev_split(recipe, run)
+    dev = read_dev_split(recipe, run)
     assert any(
         0 < len(dev.positives[q] & set(d[:5])) < len(dev.positives[q]) for q, d in dev.retrieved.items()
     )
@@ -136,7 +136,7 @@ def test_the_card_names_the_evaluators_as_usual_and_says_what_they_do_otherwise(
 
 def test_the_retrieved_documents_are_the_best_of_all_and_never_the_query_itself(captions_run):
     recipe, run = captions_run
-    dev = dev_split(recipe, run)
+    dev = read_dev_split(recipe, run)
     assert set(dev.retrieved) == set(dev.queries)
     texts = set(dev.corpus.values())
     assert sum(text in texts for text in dev.queries.values()) == len(dev.queries)
@@ -154,7 +154,7 @@ def test_a_bi_encoder_retrieves_from_all_documents_but_not_the_query_itself(capt
 
     recipe, run = captions_run
     recipe = of_bi_encoder(recipe, retrieval=[2, 5])
-    dev = dev_split(recipe, run)
+    dev = read_dev_split(recipe, run)
     evaluator, primary = dev_evaluator(recipe, run)
     model = SentenceTransformer(minilm, device="cpu")
     found = evaluator(model)

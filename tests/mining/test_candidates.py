@@ -10,7 +10,7 @@ from minerkit.embeddings.vectors import Vectors
 from minerkit.mining import candidates as module
 from minerkit.mining.candidates import hit_rates, rankings
 from minerkit.mining.collection import Collection
-from minerkit.mining.filters import filter_false_negatives, thresholds, window
+from minerkit.mining.filters import filter_false_negatives, rank_window, thresholds
 from minerkit.recipe.recipe import Mine
 from minerkit.search import Index
 
@@ -187,7 +187,7 @@ def test_candidates_retrieved_in_parts_are_those_of_the_whole(rules, sizes, most
     judged = pl.concat([qrels, extra.cast(qrels.schema).join(qrels, on=["query_id", "doc_id"], how="anti")])
     wanted = np.resize(most, 30)
     whole = retrieve(collection, judged, shut, rules, wanted)
-    places = window(rules, collection.positions(qrels))
+    places = rank_window(rules, collection.positions(qrels))
     parts, start = [], 0
     for size in sizes:
         part = collection.only(np.arange(start, start + size))

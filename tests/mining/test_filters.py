@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.mining.filters import filter_false_negatives, round_trip, thresholds, window
+from minerkit.mining.filters import filter_false_negatives, rank_window, round_trip, thresholds
 from minerkit.recipe.recipe import Mine
 
 NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
@@ -90,9 +90,9 @@ def test_a_candidate_without_rank_is_outside_the_range():
 
 def test_window_leaves_room_for_the_most_positives():
     positives = pl.DataFrame({"query_id": ["q", "r", "r", "r", "s"]})
-    assert window(Mine.model_validate({"range_max": 100}), positives) == 103
-    assert window(Mine.model_validate({"range_max": 100}), positives.clear()) == 100
-    assert window(Mine.model_validate({}), positives) is None
+    assert rank_window(Mine.model_validate({"range_max": 100}), positives) == 103
+    assert rank_window(Mine.model_validate({"range_max": 100}), positives.clear()) == 100
+    assert rank_window(Mine.model_validate({}), positives) is None
 
 
 @given(pos=st.floats(-1, 1), margin=st.floats(0, 1))
@@ -145,7 +145,7 @@ def test_candidates_judged_in_parts_are_judged_as_a_whole(seed, cuts):
     excluded = frame.filter(pl.col("relevance") == 0).gather_every(7).select("query_id", "doc_id")
     excluded = excluded.with_columns(reason=pl.lit("near_duplicate"))
     rules = Mine.model_validate({"range_max": 3, "negatives": 1, "relative_margin": 0.1})
-    places = window(rules, frame.filter(pl.col("relevance") > 0))
+    places = rank_window(rules, frame.filter(pl.col("relevance") > 0))
     whole = filter_false_negatives(frame, excluded, rules)
     edges = [0, *sorted(cuts), 10]
     ids = [[f"q{query}" for query in range(low, high)] for low, high in itertools.pairwise(edges)]

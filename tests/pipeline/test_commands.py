@@ -19,7 +19,7 @@ from minerkit.pipeline import context as work
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Recipe
 from minerkit.storage.run_folder import load, locked
-from minerkit.text.normalise import match_key
+from minerkit.text.normalisation import match_key
 
 
 def recipe_for(file: Path, **sections) -> Recipe:

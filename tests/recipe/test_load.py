@@ -17,7 +17,7 @@ from minerkit.recipe.load import (
 )
 from minerkit.recipe.recipe import Format, Recipe
 from minerkit.sources.reader import read
-from minerkit.text.normalise import normalise
+from minerkit.text.normalisation import normalise
 from tests.support.cleaning import clean
 
 LEAST = "name: my-corpus\nsource: {path: pairs.jsonl}\n"

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.search.bm25 import bm25
+from minerkit.search.bm25 import bm25_search
 from minerkit.search.request import Hits, Pairs
-from minerkit.text.words import words
+from minerkit.text.words import tokenize
 
 NOTHING = Pairs.of(np.empty(0, np.int64), np.empty(0, np.int64))
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "dd", "半导体", "芯片", ",", "."]), max_size=8).map(" ".join)
@@ -15,14 +15,14 @@ TEXTS = st.lists(st.sampled_from(["a", "b", "c", "dd", "半导体", "芯片", ",
 
 def plain(queries: list[str], documents: list[str], k: int, shut: set[tuple[int, int]]) -> list[list[tuple]]:
     """BM25 written out: places and scores of the k best documents of each query."""
-    cut = [words(text) for text in documents]
+    cut = [tokenize(text) for text in documents]
     mean = sum(map(len, cut)) / len(cut)
     found = []
     for q, query in enumerate(queries):
         scores = []
         for d, document in enumerate(cut):
             score = 0.0
-            for word in words(query):
+            for word in tokenize(query):
                 holding = sum(word in other for other in cut)
                 count = document.count(word)
                 if count:
@@ -48,7 +48,7 @@ def listed(hits: Hits) -> list[list[tuple]]:
 def test_the_best_documents_are_those_of_the_formula(queries, documents, k, shut):
     shut = {(q, d) for q, d in shut if q < len(queries) and d < len(documents)}
     blocked = Pairs.of(*(np.array([pair[i] for pair in shut], np.int64) for i in (0, 1)))
-    found = listed(bm25(queries, documents, k, blocked))
+    found = listed(bm25_search(queries, documents, k, blocked))
     wanted = plain(queries, documents, k, shut)
     assert [[d for d, _ in row] for row in found] == [[d for d, _ in row] for row in wanted]
     for row, other in zip(found, wanted, strict=True):
@@ -57,17 +57,17 @@ def test_the_best_documents_are_those_of_the_formula(queries, documents, k, shut
 
 def test_equal_scores_rank_by_position():
     documents = ["b", *["a word"] * 40]
-    assert bm25(["word"], documents, 5, NOTHING).documents.tolist() == [[1, 2, 3, 4, 5]]
+    assert bm25_search(["word"], documents, 5, NOTHING).documents.tolist() == [[1, 2, 3, 4, 5]]
 
 
 def test_a_document_without_a_shared_word_is_never_found():
-    found = bm25(["a", "!?"], ["b", "c a"], 2, NOTHING)
+    found = bm25_search(["a", "!?"], ["b", "c a"], 2, NOTHING)
     assert found.documents.tolist() == [[1, -1], [-1, -1]]
     assert np.isneginf(found.scores[1]).all()
-    assert bm25(["a"], ["!", "?"], 2, NOTHING).documents.tolist() == [[-1, -1]]
+    assert bm25_search(["a"], ["!", "?"], 2, NOTHING).documents.tolist() == [[-1, -1]]
 
 
 def test_progress_adds_up_to_the_queries():
     told: list[int] = []
-    bm25(["a"] * 600, ["a", "b"], 1, NOTHING, told.append)
+    bm25_search(["a"] * 600, ["a", "b"], 1, NOTHING, told.append)
     assert sum(told) == 600 and len(told) == 3

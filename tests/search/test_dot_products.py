@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.search.decimals import exact_scores, rounded
+from minerkit.search.decimals import exact_scores, round_scores
 from minerkit.search.dot_products import pair_scores
 
 
@@ -30,7 +30,7 @@ def test_float16_unit_vectors_score_the_same_in_any_order_of_dimensions(seed, di
     assert exact == turned.tolist()
     found = scored(Vectors.of(queries), Vectors.of(documents))
     assert found.tolist() == scored(Vectors.of(queries[:, turn]), Vectors.of(documents[:, turn])).tolist()
-    assert found.tolist() == rounded(np.array(exact)).tolist()
+    assert found.tolist() == round_scores(np.array(exact)).tolist()
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32"])
@@ -46,7 +46,7 @@ def test_any_float16_number_is_multiplied_as_it_is():
     numbers = numbers[np.isfinite(numbers)]  # zeros, subnormal and large ones among them
     ones, every = Vectors.of(np.ones((1, 1), np.float16)), Vectors.of(numbers[:, None])
     found = pair_scores(ones, every, np.zeros(len(numbers), np.int64), np.arange(len(numbers)))
-    assert found.tolist() == rounded(numbers.astype(np.float64)).tolist()
+    assert found.tolist() == round_scores(numbers.astype(np.float64)).tolist()
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32"])
@@ -63,7 +63,7 @@ def test_pairs_score_the_same_wherever_the_documents_lie(kind, tmp_path):
     )
     for documents in (Vectors(array, rows), Vectors(mapped, rows), large):
         found = pair_scores(queries, documents, asked, positions)
-        assert found.tolist() == rounded(expected).tolist()
+        assert found.tolist() == round_scores(expected).tolist()
 
 
 def test_many_pairs_are_scored_as_few_are(monkeypatch):
@@ -79,7 +79,7 @@ def test_no_pairs_have_no_scores():
 
 
 def test_scores_are_kept_to_six_decimals_and_read_as_those():
-    scores = rounded(np.array([0.80000049, 0.8, -0.0000001, -1.0]))
+    scores = round_scores(np.array([0.80000049, 0.8, -0.0000001, -1.0]))
     assert scores.dtype == np.float32
     assert exact_scores(scores).tolist() == [0.8, 0.8, 0.0, -1.0]
     assert not np.signbit(scores[2])

@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from minerkit.storage.atomic import making, replacing, sha256, sweep
+from minerkit.storage.atomic import atomic_folder, atomic_write, remove_stale_parts, sha256
 
 
 def test_a_file_is_written_whole(tmp_path):
-    with replacing(tmp_path / "a.txt") as stream:
+    with atomic_write(tmp_path / "a.txt") as stream:
         stream.write(b"new")
         assert not (tmp_path / "a.txt").exists()
     assert (tmp_path / "a.txt").read_bytes() == b"new"
@@ -18,7 +18,7 @@ def test_a_file_is_written_whole(tmp_path):
 
 def test_an_old_file_is_replaced(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"old and longer")
-    with replacing(tmp_path / "a.txt") as stream:
+    with atomic_write(tmp_path / "a.txt") as stream:
         stream.write(b"new")
     assert (tmp_path / "a.txt").read_bytes() == b"new"
 
@@ -26,14 +26,14 @@ def test_an_old_file_is_replaced(tmp_path):
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, fault):
     (tmp_path / "a.txt").write_bytes(b"old")
-    with pytest.raises(fault), replacing(tmp_path / "a.txt") as stream:
+    with pytest.raises(fault), atomic_write(tmp_path / "a.txt") as stream:
         stream.write(b"half")
         raise fault
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.txt", b"old")]
 
 
 def test_no_temporary_file_is_left(tmp_path):
-    with replacing(tmp_path / "a.txt") as stream:
+    with atomic_write(tmp_path / "a.txt") as stream:
         stream.write(b"new")
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
@@ -47,7 +47,7 @@ def test_the_file_is_synced_then_its_folder(tmp_path, monkeypatch):
         original(handle)
 
     monkeypatch.setattr(os, "fsync", watched)
-    with replacing(tmp_path / "a.txt") as stream:
+    with atomic_write(tmp_path / "a.txt") as stream:
         stream.write(b"new")
     (first, second) = synced
     assert first == (False, 3, False)
@@ -61,7 +61,7 @@ def test_a_folder_gets_its_name_when_all_of_it_is_on_the_disk(tmp_path, monkeypa
         synced.append((os.fstat(handle).st_ino, (tmp_path / "there").exists()))
         original(handle)
 
-    with making(tmp_path / "there") as made:
+    with atomic_folder(tmp_path / "there") as made:
         (made / "1_Pooling").mkdir()
         (made / "weights").write_bytes(b"1" * 1000)
         (made / "1_Pooling" / "config.json").write_text("{}")
@@ -72,7 +72,7 @@ def test_a_folder_gets_its_name_when_all_of_it_is_on_the_disk(tmp_path, monkeypa
 
 
 def test_a_folder_that_fails_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), making(tmp_path / "there") as made:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "there") as made:
         (made / "weights").write_bytes(b"half")
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
@@ -101,9 +101,9 @@ def test_what_a_killed_process_has_left_is_swept_and_what_is_being_written_stays
         path.touch()
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "deep" / "README.md")], check=False)
     assert len(list((tmp_path / "deep").iterdir())) == 1
-    with replacing(tmp_path / "alive.txt") as stream:
+    with atomic_write(tmp_path / "alive.txt") as stream:
         stream.write(b"whole")
-        sweep(tmp_path)
+        remove_stale_parts(tmp_path)
     left = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*others, tmp_path / "alive.txt"}
 
@@ -116,7 +116,7 @@ def usual_umask():
 
 
 def test_others_may_read_the_file(tmp_path, usual_umask):
-    with replacing(tmp_path / "a.txt") as stream:
+    with atomic_write(tmp_path / "a.txt") as stream:
         stream.write(b"new")
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
 

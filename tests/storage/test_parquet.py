@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from minerkit.errors import RunError
-from minerkit.mining.positions import named
+from minerkit.mining.positions import to_ids
 from minerkit.storage import schema
-from minerkit.storage.parquet import Parts, encoded, writing
+from minerkit.storage.parquet import Parts, encode_row_group, parquet_writer
 
 ROWS = pl.DataFrame({"id": [f"q{i}" for i in range(10)], "n": range(10), "score": [i / 7 for i in range(10)]})
 
@@ -25,7 +25,7 @@ def row_groups(path):
 
 
 def test_each_frame_is_a_row_group(tmp_path):
-    with writing(tmp_path / "rows.parquet") as append:
+    with parquet_writer(tmp_path / "rows.parquet") as append:
         for start, size in ((0, 3), (3, 6), (9, 1)):
             append(ROWS[start : start + size])
     assert [len(group) for group in row_groups(tmp_path / "rows.parquet")] == [3, 6, 1]
@@ -33,14 +33,14 @@ def test_each_frame_is_a_row_group(tmp_path):
 
 
 def test_what_is_written_reads_as_any_parquet_file(tmp_path):
-    with writing(tmp_path / "rows.parquet") as append:
+    with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS.head(4))
         append(ROWS.tail(6))
     assert pl.read_parquet(tmp_path / "rows.parquet").equals(ROWS)
 
 
 def test_an_empty_frame_adds_no_row_group(tmp_path):
-    with writing(tmp_path / "rows.parquet") as append:
+    with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS.clear())
         append(ROWS)
         append(ROWS.clear())
@@ -48,7 +48,7 @@ def test_an_empty_frame_adds_no_row_group(tmp_path):
 
 
 def test_a_file_without_rows_has_columns(tmp_path):
-    with writing(tmp_path / "rows.parquet") as append:
+    with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS.clear())
     (found,) = row_groups(tmp_path / "rows.parquet")
     assert found.schema == ROWS.schema
@@ -57,7 +57,7 @@ def test_a_file_without_rows_has_columns(tmp_path):
 
 def test_the_same_rows_in_the_same_groups_are_the_same_bytes(tmp_path):
     for name in ("a.parquet", "b.parquet"):
-        with writing(tmp_path / name) as append:
+        with parquet_writer(tmp_path / name) as append:
             append(ROWS.head(4))
             append(pl.concat([ROWS[4:7], ROWS[7:]], rechunk=False))
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
@@ -65,9 +65,9 @@ def test_the_same_rows_in_the_same_groups_are_the_same_bytes(tmp_path):
 
 def test_an_artefact_has_its_columns_checked(tmp_path):
     with pytest.raises(RunError, match="negatives: column 'query_id' is missing"):  # noqa: SIM117
-        with writing(tmp_path / "negatives.parquet") as append:
+        with parquet_writer(tmp_path / "negatives.parquet") as append:
             append(ROWS)
-    with writing(tmp_path / "negatives.parquet") as append:
+    with parquet_writer(tmp_path / "negatives.parquet") as append:
         append(schema.empty("negatives"))
     assert pl.read_parquet(tmp_path / "negatives.parquet").schema == schema.empty("negatives").schema
 
@@ -76,7 +76,7 @@ def test_an_artefact_has_its_columns_checked(tmp_path):
 @pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, fault):
     (tmp_path / "rows.parquet").write_bytes(b"old")
-    with pytest.raises(fault), writing(tmp_path / "rows.parquet") as append:
+    with pytest.raises(fault), parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS)
         raise fault
     gc.collect()  # nothing is said of the half-written rows
@@ -84,7 +84,7 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path, fault):
 
 
 def test_a_file_is_read_a_row_group_at_a_time(tmp_path):
-    with writing(tmp_path / "rows.parquet") as append:
+    with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS[:7])
         append(ROWS[7:])
     parts = Parts(tmp_path / "rows.parquet")
@@ -96,7 +96,7 @@ def test_a_file_is_read_a_row_group_at_a_time(tmp_path):
 
 
 def test_a_row_group_is_read_alone(tmp_path):
-    with writing(tmp_path / "rows.parquet") as append:
+    with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS[:7])
         append(ROWS[7:])
     parts = Parts(tmp_path / "rows.parquet")
@@ -111,9 +111,9 @@ def test_positions_are_written_as_what_stands_there(tmp_path):
     rest = pl.DataFrame(
         {"source": ["dense"] * 3, "rank": [1, 2, 1], "score": [0.5] * 3, "fill": ["mined"] * 3}
     )
-    with writing(tmp_path / "negatives.parquet") as append:
-        append(encoded("negatives", pl.concat([at, rest], how="horizontal"), ids))
-        append(encoded("negatives", pl.concat([at[2:], rest[2:]], how="horizontal"), ids))
+    with parquet_writer(tmp_path / "negatives.parquet") as append:
+        append(encode_row_group("negatives", pl.concat([at, rest], how="horizontal"), ids))
+        append(encode_row_group("negatives", pl.concat([at[2:], rest[2:]], how="horizontal"), ids))
     written = pl.read_parquet(tmp_path / "negatives.parquet")
     assert written.schema["doc_id"] == pl.String
     assert written.select("query_id", "doc_id").rows() == [
@@ -131,21 +131,24 @@ def test_a_row_group_is_read_by_position(tmp_path, strings, large):
         {"n": range(len(strings)), "id": strings, "text": strings},
         schema_overrides={"n": pl.Int64, "id": pl.String, "text": pl.String},
     )
-    for name, rows in (("plain", lambda rows: rows), ("encoded", lambda rows: encoded("rows", rows))):
-        with writing(tmp_path / f"{name}.parquet") as append:
+    for name, rows in (
+        ("plain", lambda rows: rows),
+        ("encoded", lambda rows: encode_row_group("rows", rows)),
+    ):
+        with parquet_writer(tmp_path / f"{name}.parquet") as append:
             append(rows(ROWS.select("n", "id", text="id")))
             append(rows(frame))
         parts = Parts(tmp_path / f"{name}.parquet")
         if strings:
             found, ids = parts.coded(1, "id")
             assert ids["id"].to_list() == sorted(set(strings)) and found.columns == frame.columns
-            assert found.schema["id"] == pl.Int32 and named(found, ids).equals(frame)
+            assert found.schema["id"] == pl.Int32 and to_ids(found, ids).equals(frame)
         with pytest.raises(RunError, match=rf"{name}.parquet is damaged"):
             parts.coded(2, "id")
 
 
 def test_a_row_group_is_read_in_part(tmp_path):
-    with writing(tmp_path / "rows.parquet") as append:
+    with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS[:7])
         append(ROWS[7:])
     found = Parts(tmp_path / "rows.parquet").one(0, "id", "score", where=pl.col("n") > 4)
@@ -158,9 +161,9 @@ def test_lists_of_positions_are_written_as_lists_of_what_stands_there(tmp_path):
         {"documents": lists, "labels": [[1, 0], [], [0, 0, 1]]},
         schema={"documents": pl.List(pl.Int32), "labels": pl.List(pl.Int64)},
     )
-    with writing(tmp_path / "rows.parquet") as append:
-        append(encoded("train", frame, {"documents": texts}))
-        append(encoded("train", frame[2:], {"documents": texts}))
+    with parquet_writer(tmp_path / "rows.parquet") as append:
+        append(encode_row_group("train", frame, {"documents": texts}))
+        append(encode_row_group("train", frame[2:], {"documents": texts}))
     expected = frame.with_columns(pl.col("documents").list.eval(pl.lit(texts).gather(pl.element())))
     assert pl.read_parquet(tmp_path / "rows.parquet").equals(pl.concat([expected, expected[2:]]))
     column = pq.ParquetFile(tmp_path / "rows.parquet").metadata.row_group(0).column(0)
@@ -170,8 +173,8 @@ def test_lists_of_positions_are_written_as_lists_of_what_stands_there(tmp_path):
 def test_few_values_of_a_byte_each_are_written_as_strings(tmp_path):
     kinds = pl.Enum(["never", "dense", "judged"])
     frame = pl.DataFrame({"source": ["judged", "dense", "judged"]}, schema={"source": kinds})
-    with writing(tmp_path / "rows.parquet") as append:
-        append(encoded("rows", frame))
+    with parquet_writer(tmp_path / "rows.parquet") as append:
+        append(encode_row_group("rows", frame))
     assert pl.read_parquet(tmp_path / "rows.parquet").equals(frame.cast(pl.String))
 
 
@@ -179,10 +182,10 @@ def test_a_long_text_in_many_rows_is_stored_once_a_row_group(tmp_path):
     draw = random.Random(12)
     texts = ["".join(draw.choices(string.printable, k=100_000)) for _ in range(20)]
     frame = pl.DataFrame({"text": texts * 5, "label": [1, 0] * 50})
-    with writing(tmp_path / "rows.parquet") as append:
-        append(encoded("rows", frame[:0]))
-        append(encoded("rows", frame[:60]))
-        append(encoded("rows", frame[60:]))
+    with parquet_writer(tmp_path / "rows.parquet") as append:
+        append(encode_row_group("rows", frame[:0]))
+        append(encode_row_group("rows", frame[:60]))
+        append(encode_row_group("rows", frame[60:]))
     assert (tmp_path / "rows.parquet").stat().st_size < 2 * sum(map(len, texts))
     assert pl.read_parquet(tmp_path / "rows.parquet").equals(frame)
     assert [len(part) for part in Parts(tmp_path / "rows.parquet").of()] == [60, 40]
@@ -193,7 +196,7 @@ def test_a_long_text_in_many_rows_is_stored_once_a_row_group(tmp_path):
 
 
 def test_a_file_without_rows_is_one_empty_frame(tmp_path):
-    with writing(tmp_path / "rows.parquet") as append:
+    with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS[:0])
     parts = Parts(tmp_path / "rows.parquet")
     assert [part.schema for part in parts.of()] == [ROWS.schema]

@@ -7,7 +7,7 @@ import polars as pl
 from minerkit.corpus.clean import LEDGER, tidy
 from minerkit.corpus.deduplicate import decide
 from minerkit.corpus.split import Linked, linked_texts
-from minerkit.corpus.tables import Tables, tables
+from minerkit.corpus.tables import Tables, build_tables
 from minerkit.recipe.recipe import Clean
 
 #: Entries of a part: several parts where there are more.
@@ -20,7 +20,9 @@ def cleaned(entries: pl.DataFrame, rules: Clean = RULES, min_relevance: int = 1,
     parts = [tidy(entries[at : at + part], rules) for at in range(0, max(len(entries), 1), part)]
     decisions = decide(pl.concat([part.select(LEDGER) for part in parts]), min_relevance)
     firsts = range(0, max(len(entries), 1), part)
-    made = [tables(one, decisions, first, min_relevance) for one, first in zip(parts, firsts, strict=True)]
+    made = [
+        build_tables(one, decisions, first, min_relevance) for one, first in zip(parts, firsts, strict=True)
+    ]
     whole = Tables(*(pl.concat(frames) for frames in zip(*made, strict=True)))
     assert (len(whole.queries), len(whole.corpus)) == (decisions.queries, decisions.documents)
     return whole

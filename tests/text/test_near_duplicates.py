@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit.text import near_duplicates as module
+from minerkit.text import near_duplicate_pairs as module
 from minerkit.text import prefix_filter as prefixes
-from minerkit.text.near_duplicates import near_duplicates
-from minerkit.text.normalise import match_key
+from minerkit.text.near_duplicates import near_duplicate_pairs
+from minerkit.text.normalisation import match_key
 from minerkit.text.shingles import jaccard
-from minerkit.text.store import texts
+from minerkit.text.store import store_texts
 
 WORDS = [
     "the",
@@ -56,7 +56,7 @@ def pairs(texts: list[str], threshold: float = 0.9) -> list[tuple[int, ...]]:
     """Pairs of all texts: those of their distinct match keys, and those with equal ones."""
     keys = pl.Series("text", texts, pl.String).to_frame().select(match_key(pl.col("text")))["text"]
     distinct = keys.unique(maintain_order=True)
-    found = near_duplicates(distinct, threshold)
+    found = near_duplicate_pairs(distinct, threshold)
     assert found.dtype == np.int64
     places = [keys.eq(key).arg_true().to_list() for key in distinct]
     apart = [itertools.product(places[a], places[b]) for a, b in found.tolist()]
@@ -139,7 +139,7 @@ def test_spelling_variants_are_near_duplicates_at_any_threshold():
 
 def test_pairs_are_sorted_with_the_smaller_position_first():
     texts = pl.Series(sorted({text.strip().lower() for text in planted(2, 120)}))
-    found = [tuple(pair) for pair in near_duplicates(texts, 0.9).tolist()]
+    found = [tuple(pair) for pair in near_duplicate_pairs(texts, 0.9).tolist()]
     assert len(found) > 5
     assert found == sorted(found)
     assert all(left < right for left, right in found)
@@ -148,8 +148,8 @@ def test_pairs_are_sorted_with_the_smaller_position_first():
 
 def test_texts_in_a_file_are_compared_as_those_in_memory(tmp_path):
     keys = pl.Series(planted(6, 300)).unique(maintain_order=True)
-    filed = texts([keys[:100], keys[100:]], 0, tmp_path)
-    assert near_duplicates(filed, 0.9).tolist() == near_duplicates(keys, 0.9).tolist()
+    filed = store_texts([keys[:100], keys[100:]], 0, tmp_path)
+    assert near_duplicate_pairs(filed, 0.9).tolist() == near_duplicate_pairs(keys, 0.9).tolist()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -171,4 +171,4 @@ def test_result_does_not_depend_on_how_many_texts_are_hashed_at_once(monkeypatch
 
 @pytest.mark.parametrize("texts", [[], ["one"], ["one", "another text"]])
 def test_nothing_to_find(texts):
-    assert near_duplicates(pl.Series(texts, dtype=pl.String), 0.9).shape == (0, 2)
+    assert near_duplicate_pairs(pl.Series(texts, dtype=pl.String), 0.9).shape == (0, 2)

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minerkit.text import prefix_filter as prefixes
-from minerkit.text.normalise import match_key
+from minerkit.text.normalisation import match_key
 from minerkit.text.prefix_filter import OWNER, shingle_sets
-from minerkit.text.shingles import shingles
+from minerkit.text.shingles import shingle_hashes
 
 #: Texts of which some repeat themselves, so that a set is smaller than its text.
 REPEATING = st.builds(lambda text, times: text * times, st.text("abc 芯", max_size=40), st.integers(1, 4))
@@ -18,7 +18,7 @@ THRESHOLDS = st.floats(0.1, 1.0)
 
 
 def elements(keys: pl.Series) -> list[set[int]]:
-    hashes, offsets = shingles(keys)
+    hashes, offsets = shingle_hashes(keys)
     return [set(part.tolist()) for part in np.split(hashes, offsets[1:-1])]
 
 

@@ -2,7 +2,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit.text.store import texts
+from minerkit.text.store import store_texts
 
 
 @settings(max_examples=40)
@@ -12,7 +12,7 @@ def test_texts_are_the_same_in_memory_and_in_a_file(tmp_path_factory, data):
     columns = [pl.Series("a", made[at : at + 7], pl.String) for at in range(0, len(made), 7)]
     size = sum(len(text.encode()) for text in made)
     folder = tmp_path_factory.mktemp("run")
-    held, filed = (texts(iter(columns), memory, folder) for memory in (size, size - 1))
+    held, filed = (store_texts(iter(columns), memory, folder) for memory in (size, size - 1))
     assert isinstance(held, pl.Series)
     assert isinstance(filed, pl.Series) == (not made)
     assert len(held) == len(filed) == len(made)
@@ -24,7 +24,7 @@ def test_texts_are_the_same_in_memory_and_in_a_file(tmp_path_factory, data):
 
 
 def test_nothing_is_left_of_the_file(tmp_path):
-    filed = texts([pl.Series(["one", "two"] * 50)], 0, tmp_path)
+    filed = store_texts([pl.Series(["one", "two"] * 50)], 0, tmp_path)
     assert filed.gather([99]).to_list() == ["two"]
     del filed
     assert not list(tmp_path.iterdir())

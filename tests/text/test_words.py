@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.text import words as module
-from minerkit.text.words import TOKEN, words
+from minerkit.text import tokenize as module
+from minerkit.text.words import TOKEN, tokenize
 
 REPORTS = Path(__file__).parents[2] / "recipes" / "samples" / "semiconductor-zh" / "reports"
 
@@ -26,36 +26,36 @@ def assert_cut_the_same(texts, chars):
 
 
 def test_words_are_lower_case_without_punctuation():
-    assert words("What's a C-Suite, really?") == ["what", "s", "a", "c", "suite", "really"]
+    assert tokenize("What's a C-Suite, really?") == ["what", "s", "a", "c", "suite", "really"]
 
 
 def test_digits_are_words_and_underscores_are_not():
-    assert words("snake_case 2024 x1") == ["snake", "case", "2024", "x1"]
+    assert tokenize("snake_case 2024 x1") == ["snake", "case", "2024", "x1"]
 
 
 def test_chinese_is_cut_into_words():
-    assert words("半导体设备市场增长") == ["半导体", "设备", "市场", "增长"]
+    assert tokenize("半导体设备市场增长") == ["半导体", "设备", "市场", "增长"]
 
 
 def test_languages_mix_in_one_text():
-    assert words("2024年AI芯片market") == ["2024", "年", "ai", "芯片", "market"]
+    assert tokenize("2024年AI芯片market") == ["2024", "年", "ai", "芯片", "market"]
 
 
 def test_other_scripts_stay_whole():
-    assert words("Привет, Ωmega été") == ["привет", "ωmega", "été"]
+    assert tokenize("Привет, Ωmega été") == ["привет", "ωmega", "été"]
 
 
 def test_a_text_without_letters_has_no_words():
-    assert words("?! … ——") == []
+    assert tokenize("?! … ——") == []
 
 
 def test_characters_jieba_does_not_know_stay_alone():
-    assert words("白䲟㐀㐁𠮷𠮷\uf900野家") == ["白", "䲟", "㐀", "㐁", "𠮷", "𠮷", "\uf900", "野家"]
+    assert tokenize("白䲟㐀㐁𠮷𠮷\uf900野家") == ["白", "䲟", "㐀", "㐁", "𠮷", "𠮷", "\uf900", "野家"]
 
 
 @given(st.text(alphabet="ab C1_é半导体设备䲟𠮷，。 ?", max_size=40))
 def test_words_lose_no_letter_or_digit(text):
-    assert "".join(words(text)) == "".join(letter for letter in text.lower() if letter.isalnum())
+    assert "".join(tokenize(text)) == "".join(letter for letter in text.lower() if letter.isalnum())
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -65,7 +65,7 @@ def test_words_are_the_same_with_and_without_rjieba(monkeypatch, missing):
     module._cutter.cache_clear()
     try:
         assert (module._cutter() is module._jieba()) == missing
-        assert words("硅片2024常在较陡峭的SiC礁岸") == [
+        assert tokenize("硅片2024常在较陡峭的SiC礁岸") == [
             *["硅片", "2024", "常在", "较", "陡峭", "的", "sic", "礁岸"]
         ]
     finally:

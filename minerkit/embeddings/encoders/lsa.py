@@ -9,7 +9,7 @@ import polars as pl
 
 from minerkit.errors import EncoderError
 from minerkit.recipe import recipe
-from minerkit.text.words import words
+from minerkit.text.words import tokenize
 
 __all__ = ["LsaEncoder"]
 
@@ -70,7 +70,7 @@ class LsaEncoder:
 def _terms(text: str) -> list[str]:
     """List a text's words and their four-letter parts: "egg" and "eggs" have something in common."""
     terms = []
-    for word in words(text):
+    for word in tokenize(text):
         padded = f" {word} "
         terms.append(word)
         terms += [padded[start : start + 4] for start in range(len(word) - 1)]

@@ -10,8 +10,8 @@ import polars as pl
 from filelock import FileLock
 
 from minerkit.errors import EncoderError
-from minerkit.runtime.cache_folder import cache_folder
-from minerkit.storage.atomic import making
+from minerkit.runtime.cache_location import cache_folder
+from minerkit.storage.atomic import atomic_folder
 
 __all__ = ["trained_folder"]
 
@@ -53,7 +53,7 @@ def trained_folder(pairs: pl.DataFrame, texts: pl.Series, progress: Callable[[in
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            with making(folder) as made, tempfile.TemporaryDirectory() as place:
+            with atomic_folder(folder) as made, tempfile.TemporaryDirectory() as place:
                 model = _train(pairs, texts, progress, place)
                 model.save_pretrained(str(made), create_model_card=False)
         else:

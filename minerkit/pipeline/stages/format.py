@@ -8,7 +8,7 @@ from minerkit.mining.examples import format_examples
 from minerkit.pipeline.context import Shard, Work, document_texts, shards
 from minerkit.runtime.threads import ahead
 from minerkit.storage import schema
-from minerkit.storage.parquet import encoded
+from minerkit.storage.parquet import encode_row_group
 from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.storage.schema import SPLITS
 from minerkit.storage.stage import Stage
@@ -39,7 +39,7 @@ def write_examples(work: Work, stage: Stage) -> None:
         documents = texts.gather(ids.search_sorted(used))
         kinds = made.schema.items()
         written = {name: documents for name, kind in kinds if kind in (pl.Int32, pl.List(pl.Int32))}
-        return encoded(split, made, written | {recipe.names[0]: own["text"]})
+        return encode_row_group(split, made, written | {recipe.names[0]: own["text"]})
 
     def formatted(shard: Shard) -> Any:
         own = queries.filter(pl.col("split") == shard.split)[shard.start : shard.stop]

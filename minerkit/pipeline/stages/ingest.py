@@ -8,11 +8,11 @@ import polars as pl
 from minerkit.corpus.clean import LEDGER, tidy
 from minerkit.corpus.deduplicate import Decisions, decide
 from minerkit.corpus.split import assign, linked_texts
-from minerkit.corpus.tables import Tables, tables
+from minerkit.corpus.tables import Tables, build_tables
 from minerkit.errors import SourceError
 from minerkit.pipeline.context import TEXTS, Work
 from minerkit.sources.reader import fingerprint, read
-from minerkit.storage.parquet import Parts, writing
+from minerkit.storage.parquet import Parts, parquet_writer
 from minerkit.storage.run_folder import MARKERS
 from minerkit.storage.stage import Stage
 
@@ -78,7 +78,7 @@ def _tables(stage: Stage, entries: Path, decisions: Decisions, least: int) -> Ta
     first = 0
     with stage.table("corpus.parquet") as add_corpus, stage.table("pairs.parquet") as add_pairs:
         for part in Parts(entries).of():
-            found = tables(part, decisions, first, least)
+            found = build_tables(part, decisions, first, least)
             first += len(part)
             add_corpus(found.corpus)
             add_pairs(found.pairs)
@@ -89,7 +89,10 @@ def _tables(stage: Stage, entries: Path, decisions: Decisions, least: int) -> Ta
 def _raw(work: Work, stage: Stage, entries: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read the raw corpus into a file of tidied entries: their ledger, and what cannot be an entry."""
     rows, bad, ledger, rejects = 0, 0, [], []
-    with work.reporter.bar("Reading raw rows", work.recipe.source.limit) as advance, writing(entries) as add:
+    with (
+        work.reporter.bar("Reading raw rows", work.recipe.source.limit) as advance,
+        parquet_writer(entries) as add,
+    ):
         for batch in read(work.recipe.source):
             tidied = tidy(batch.entries, work.recipe.clean)
             add(tidied.drop(LEDGER[1:]))

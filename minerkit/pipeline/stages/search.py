@@ -7,15 +7,15 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.corpus.qrels import decided, positives
+from minerkit.corpus.qrels import binary_qrels, count_positives
 from minerkit.embeddings.cache import EmbeddingCache
 from minerkit.embeddings.encoder import Encoder, Kind, load_encoder
 from minerkit.embeddings.vectors import Vectors
 from minerkit.errors import SourceError
 from minerkit.mining.candidates import hit_rates, rankings, retrieve
 from minerkit.mining.collection import Collection
-from minerkit.mining.exclusions import exclusions
-from minerkit.mining.filters import window
+from minerkit.mining.exclusions import find_exclusions
+from minerkit.mining.filters import rank_window
 from minerkit.mining.requests import Asked
 from minerkit.mining.sampling import pool_sizes
 from minerkit.pipeline.context import Inputs, Work, document_texts, inputs, shards
@@ -24,7 +24,7 @@ from minerkit.runtime.devices import search_device
 from minerkit.runtime.memory import trim
 from minerkit.search import Index
 from minerkit.search.plan import Plan, drawn, tuned
-from minerkit.storage.parquet import encoded
+from minerkit.storage.parquet import encode_row_group
 from minerkit.storage.run_folder import MARKERS
 from minerkit.storage.schema import SPLITS
 from minerkit.storage.stage import Stage
@@ -48,15 +48,15 @@ def search(work: Work, stage: Stage) -> None:
     links = run.read(f"{MARKERS}/links.parquet")
     least = recipe.source.min_relevance
     keys = run.read(f"{MARKERS}/keys.parquet")
-    excluded = exclusions(keys, given.documents, given.qrels, links, groups, least)
-    given = given._replace(documents=given.documents.drop("key"), qrels=decided(given.qrels, recipe))
+    excluded = find_exclusions(keys, given.documents, given.qrels, links, groups, least)
+    given = given._replace(documents=given.documents.drop("key"), qrels=binary_qrels(given.qrels, recipe))
     _enough_documents(recipe, given.documents)
     placed = search_device(work.device)  # a device that is not there is found now, not after encoding
     texts = document_texts(work)
     encoder, started = _encoder(work, given, texts), time.monotonic()
     queries = _embed(encoder, given.queries["text"], "query", work)
     documents = _embed(encoder, texts, "document", work)
-    encoded = time.monotonic()
+    encode_row_group = time.monotonic()
     # What follows needs ids and splits; texts that are encoded are let go.
     given = given._replace(queries=given.queries.drop("text"))
     del texts
@@ -77,7 +77,7 @@ def search(work: Work, stage: Stage) -> None:
         "encoder": {kind: encoder.fingerprint(kind) for kind in ("query", "document")},
         "note": encoder.note,
         "search": plan.facts(),
-        "seconds": {"encode": encoded - started, "search": time.monotonic() - encoded},
+        "seconds": {"encode": encode_row_group - started, "search": time.monotonic() - encode_row_group},
         "retrieval": {"queries": f"{len(measured)} {split}", **rates},
     }
 
@@ -122,7 +122,7 @@ def _search_all(
         for part, piece in zip(parts, stage.pieces("candidates", len(parts), searched, device), strict=True):
             there = sides[part.split].collection
             ids = {"query_id": there.query_ids[part.start : part.stop], "doc_id": there.doc_ids}
-            append(encoded("candidates", piece["candidates"], ids))
+            append(encode_row_group("candidates", piece["candidates"], ids))
             advance(part.stop - part.start)
     return plan
 
@@ -173,8 +173,8 @@ def _side(
     ids, doc_ids = given.queries["query_id"].gather(mine), given.documents["doc_id"].gather(own)
     collection = Collection(ids, queries.subset(mine), doc_ids, index)
     judged = collection.positions(given.qrels)
-    wanted = pool_sizes(positives(ids, given.qrels)["positives"].to_numpy(), recipe.mine)
-    places = window(recipe.mine, judged.filter(pl.col("relevance") > 0))
+    wanted = pool_sizes(count_positives(ids, given.qrels)["positives"].to_numpy(), recipe.mine)
+    places = rank_window(recipe.mine, judged.filter(pl.col("relevance") > 0))
     return _Side(collection, judged, collection.positions(excluded), wanted, places)
 
 

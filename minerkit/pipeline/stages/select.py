@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from minerkit.corpus.qrels import decided, positives
-from minerkit.mining.filters import filter_false_negatives, round_trip, window
-from minerkit.mining.positions import named, placed
-from minerkit.mining.sampling import line_up, share_out
+from minerkit.corpus.qrels import binary_qrels, count_positives
+from minerkit.mining.filters import filter_false_negatives, rank_window, round_trip
+from minerkit.mining.positions import to_ids, to_positions
+from minerkit.mining.sampling import apply_quotas, rank_eligible
 from minerkit.pipeline.context import Shard, Work, shards
 from minerkit.reports.stats.distributions import verdicts
 from minerkit.runtime.threads import ahead
-from minerkit.storage.parquet import encoded
+from minerkit.storage.parquet import encode_row_group
 from minerkit.storage.run_folder import MARKERS
 from minerkit.storage.schema import SPLITS
 from minerkit.storage.stage import Stage
@@ -36,14 +36,15 @@ class _Judged(NamedTuple):
 def select(work: Work, stage: Stage) -> None:
     """Judge the candidates and draw the negatives, shard by shard."""
     recipe, rules = work.recipe, work.recipe.mine
-    queries, qrels = work.run.read("queries.parquet"), decided(work.run.read("qrels.parquet"), recipe)
+    queries, qrels = work.run.read("queries.parquet"), binary_qrels(work.run.read("qrels.parquet"), recipe)
     excluded = work.run.read(f"{MARKERS}/excluded.parquet")
     counts_of = {
-        split: positives(queries.filter(pl.col("split") == split)["query_id"], qrels) for split in SPLITS
+        split: count_positives(queries.filter(pl.col("split") == split)["query_id"], qrels)
+        for split in SPLITS
     }
     relevant = qrels.filter(pl.col("relevance") > 0)
     places = {
-        split: window(rules, relevant.join(own, on="query_id", how="semi"))
+        split: rank_window(rules, relevant.join(own, on="query_id", how="semi"))
         for split, own in counts_of.items()
     }
 
@@ -52,14 +53,14 @@ def select(work: Work, stage: Stage) -> None:
     def judged(shard: Shard) -> _Judged:
         candidates, ids = found.coded(shard.number, "query_id", "doc_id")
         own = counts_of[shard.split][shard.start : shard.stop]
-        shut = placed(excluded.join(own, on="query_id", how="semi"), ids)
-        own = placed(own, {"query_id": ids["query_id"]})
+        shut = to_positions(excluded.join(own, on="query_id", how="semi"), ids)
+        own = to_positions(own, {"query_id": ids["query_id"]})
         lost = round_trip(candidates, rules.round_trip).select("query_id")
         if len(lost):
             own = own.join(lost, on="query_id", how="anti", maintain_order="left")
             candidates = candidates.join(own, on="query_id", how="semi", maintain_order="left")
         rows = filter_false_negatives(candidates, shut, rules, places[shard.split])
-        return _Judged(shard.split, ids, rows, *line_up(rows, own, rules, ids), lost)
+        return _Judged(shard.split, ids, rows, *rank_eligible(rows, own, rules, ids), lost)
 
     def in_turn() -> Iterator[tuple[_Judged, int]]:
         """Tell each shard how many positives were kept before it: its share of the ratio begins there."""
@@ -70,10 +71,14 @@ def select(work: Work, stage: Stage) -> None:
 
     def drawn(turn: tuple[_Judged, int]) -> tuple[Any, Any, tuple[pl.DataFrame, ...]]:
         part, before = turn
-        negatives, account = share_out(part.chosen, part.accounts, rules, before)
+        negatives, account = apply_quotas(part.chosen, part.accounts, rules, before)
         counts = verdicts(part.rows, negatives, part.split)
-        told = named(account, part.ids), counts, named(part.lost, part.ids)
-        return encoded("judged", part.rows, part.ids), encoded("negatives", negatives, part.ids), told
+        told = to_ids(account, part.ids), counts, to_ids(part.lost, part.ids)
+        return (
+            encode_row_group("judged", part.rows, part.ids),
+            encode_row_group("negatives", negatives, part.ids),
+            told,
+        )
 
     tellings = []
     with stage.table("judged.parquet") as add_judged, stage.table("negatives.parquet") as add_negatives:

@@ -19,8 +19,8 @@ from minerkit.recipe.recipe import LOSSES, Recipe
 from minerkit.reports.cards.model_card import save_with_card
 from minerkit.runtime.devices import training_device
 from minerkit.runtime.progress import Reporter
-from minerkit.runtime.versions import versions
-from minerkit.storage.atomic import replacing
+from minerkit.runtime.versions import package_versions
+from minerkit.storage.atomic import atomic_write
 from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.storage.stage import Stage
 from minerkit.training.arguments import training_arguments, training_seed
@@ -104,7 +104,7 @@ def train(work: Work, stage: Stage, key: Mapping[str, Any], resume: bool) -> Non
         "resumed_from": step_of(checkpoint) if checkpoint else None,
         "seconds": round(earlier + time.monotonic() - started, 1),
         "device": _device_name(device),
-        "versions": versions("accelerate", "datasets", "tokenizers"),
+        "versions": package_versions("accelerate", "datasets", "tokenizers"),
     }
     save_with_card(model, stage.directory(MODEL), recipe, run, account, evaluator)
     stage.write_text("training.json", json.dumps(account, indent=1, ensure_ascii=False, default=str))
@@ -182,7 +182,7 @@ def _untrained(folder: Path, model: Any, evaluator: Any) -> dict[str, float] | N
         found: dict[str, float] = json.loads(note.read_text())
         return found
     found = {name: float(value) for name, value in evaluator(model).items()}
-    with replacing(note) as stream:
+    with atomic_write(note) as stream:
         stream.write(json.dumps(found).encode())
     return found
 

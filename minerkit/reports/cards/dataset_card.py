@@ -17,7 +17,7 @@ from minerkit.reports.cards.mining_facts import (
     safeguards,
     subsets,
 )
-from minerkit.storage.atomic import replacing
+from minerkit.storage.atomic import atomic_write
 from minerkit.storage.run_folder import Run
 
 __all__ = ["card_markdown", "dataset_card", "hand_written", "write_card"]
@@ -59,7 +59,7 @@ def write_card(run: Run) -> None:
     Args:
         run: A run whose stages are done.
     """
-    with replacing(run.folder / "README.md") as stream:
+    with atomic_write(run.folder / "README.md") as stream:
         stream.write(dataset_card(run).encode())
 
 

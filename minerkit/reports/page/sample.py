@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit.search.decimals import exact
+from minerkit.search.decimals import exact_score
 
 __all__ = ["sample_examples"]
 
@@ -88,8 +88,18 @@ def _gaps(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     return (
         frames["queries"]
         .select("query_id", "text", "split")
-        .join(positives.agg(low=exact(pl.col("score").min())), "query_id", how="left", maintain_order="left")
-        .join(negatives.agg(high=exact(pl.col("score").max())), "query_id", how="left", maintain_order="left")
+        .join(
+            positives.agg(low=exact_score(pl.col("score").min())),
+            "query_id",
+            how="left",
+            maintain_order="left",
+        )
+        .join(
+            negatives.agg(high=exact_score(pl.col("score").max())),
+            "query_id",
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(gap=(pl.col("low") - pl.col("high")).round(6))
         .drop("low", "high")
     )
@@ -127,7 +137,7 @@ def _chosen(queries: pl.DataFrame, judged: pl.DataFrame, examples: int, seed: in
 
 
 def _best_first(hits: pl.DataFrame, queries: pl.DataFrame) -> pl.DataFrame:
-    kept = hits.join(queries, on="query_id", how="semi").with_columns(exact(pl.col("score")))
+    kept = hits.join(queries, on="query_id", how="semi").with_columns(exact_score(pl.col("score")))
     return kept.sort(["query_id", "score", "doc_id"], descending=[False, True, False])
 
 

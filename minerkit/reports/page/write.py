@@ -11,7 +11,7 @@ from minerkit.errors import RunError
 from minerkit.recipe.load import load_recipe
 from minerkit.reports.page.page import page
 from minerkit.reports.page.sample import sample_examples
-from minerkit.storage.atomic import replacing
+from minerkit.storage.atomic import atomic_write
 from minerkit.storage.run_folder import Run
 
 __all__ = ["write_report"]
@@ -53,7 +53,7 @@ def write_report(run: Run, out: Path, examples: int = 1000, seed: int = 12) -> d
         stats, manifest, recipe, recipe_text, frames["rejected"], sample, run.folder, assets, training
     ).encode()
     try:
-        with replacing(out) as stream:
+        with atomic_write(out) as stream:
             stream.write(html)
     except OSError as error:
         raise RunError(f"{out}: cannot write ({error.strerror}); choose another --out") from error

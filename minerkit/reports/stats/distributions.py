@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from minerkit.mining.filters import DECIMALS
-from minerkit.search.decimals import exact
+from minerkit.search.decimals import exact_score
 
 __all__ = ["gaps", "histograms", "verdicts", "yields"]
 
@@ -31,9 +31,9 @@ def gaps(positives: pl.DataFrame, negatives: pl.DataFrame) -> pl.Series:
     Returns:
         float64, in no order.
     """
-    lowest = positives.group_by("query_id").agg(lowest=exact(pl.col("score").min()))
+    lowest = positives.group_by("query_id").agg(lowest=exact_score(pl.col("score").min()))
     first = negatives["query_id"].rle_id().is_first_distinct()
-    hardest = negatives.filter(first).select("query_id", hardest=exact(pl.col("score")))
+    hardest = negatives.filter(first).select("query_id", hardest=exact_score(pl.col("score")))
     found = lowest.join(hardest, on="query_id").select(gap=pl.col("lowest") - pl.col("hardest"))
     return found["gap"].round(DECIMALS)
 

@@ -9,7 +9,7 @@ from minerkit.reports.stats.column_stats import counted, dataset_stats
 from minerkit.reports.stats.dataset_profile import quantiles, text_profile
 from minerkit.reports.stats.distributions import gaps, histograms, yields
 from minerkit.storage.schema import SPLITS
-from minerkit.text.normalise import normalised
+from minerkit.text.normalisation import normalised
 
 __all__ = ["run_details", "run_stats", "score_quantiles"]
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.text.chinese import simplified
-from minerkit.text.normalise import BLANK, normalised
-from minerkit.text.words import words
+from minerkit.text.normalisation import BLANK, normalised
+from minerkit.text.words import tokenize
 
 __all__ = ["Match", "match_answers"]
 
@@ -85,7 +85,7 @@ class _Ranking:
 
         self.vocabulary: dict[str, int] = {}
         number = self.vocabulary.setdefault
-        ids = [[number(word, len(self.vocabulary)) for word in words(text)] for text in passages]
+        ids = [[number(word, len(self.vocabulary)) for word in tokenize(text)] for text in passages]
         self.lengths = np.array([len(row) for row in ids], np.float64)
         if self.vocabulary:
             self.index = bm25s.BM25(k1=K1, b=B, method="lucene")
@@ -93,14 +93,14 @@ class _Ranking:
 
     def scores(self, text: str) -> npt.NDArray[np.float32]:
         """Score all passages."""
-        known = [self.vocabulary[word] for word in dict.fromkeys(words(text)) if word in self.vocabulary]
+        known = [self.vocabulary[word] for word in dict.fromkeys(tokenize(text)) if word in self.vocabulary]
         if not known:
             return np.zeros(len(self.lengths), np.float32)
         return np.asarray(self.index.get_scores_from_ids(known))
 
     def share(self, text: str, passage: int, score: float) -> float:
         """Divide a score by what it would be if the passage also held once every word of the text."""
-        size, holding = len(self.lengths), [self._holding(word) for word in dict.fromkeys(words(text))]
+        size, holding = len(self.lengths), [self._holding(word) for word in dict.fromkeys(tokenize(text))]
         counts = [len(places) for places in holding if passage not in places]
         rarity = sum(math.log(1 + (size - count + 0.5) / (count + 0.5)) for count in counts)
         lacking = rarity / (1 + K1 * (1 - B + B * self.lengths[passage] / self.lengths.mean()))

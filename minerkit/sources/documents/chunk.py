@@ -15,7 +15,7 @@ from minerkit.sources.documents.versions import reissue_groups
 from minerkit.sources.files import input_files, source_records
 from minerkit.sources.records import BLANK, SHOWN, cell
 from minerkit.sources.tables import file_format
-from minerkit.text.normalise import match_key
+from minerkit.text.normalisation import match_key
 
 __all__ = ["Cut", "Part", "Reason", "cut"]
 

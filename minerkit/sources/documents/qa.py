@@ -10,7 +10,7 @@ from minerkit.sources.documents.answer_matching import match_answers
 from minerkit.sources.documents.chunk import Part, Reason
 from minerkit.sources.files import table_files
 from minerkit.sources.records import BLANK, Entry, cell
-from minerkit.sources.tables import records
+from minerkit.sources.tables import read_records
 
 __all__ = ["Asked", "asked"]
 
@@ -104,7 +104,7 @@ def _rows(source: Source) -> tuple[list[_Row], list[Reason], int, int]:
     dropped: list[Reason] = []
     rows = 0
     for file in table_files(str(source.qa)):
-        for place, row in records(file, wanted, source.columns):
+        for place, row in read_records(file, wanted, source.columns):
             if row == BLANK:
                 continue
             rows += 1

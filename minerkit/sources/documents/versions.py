@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.text.normalise import BLANK
-from minerkit.text.shingles import jaccard, shingles
+from minerkit.text.normalisation import BLANK
+from minerkit.text.shingles import jaccard, shingle_hashes
 
 __all__ = ["reissue_groups"]
 
@@ -54,7 +54,7 @@ def _minhashes(texts: pl.Series) -> npt.NDArray[np.uint32]:
 
     rows = [np.empty((0, PERMUTATIONS), np.uint32)]
     for start in range(0, len(texts), BATCH):
-        hashes, offsets = shingles(texts.slice(start, BATCH))
+        hashes, offsets = shingle_hashes(texts.slice(start, BATCH))
         matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, PERMUTATIONS, SEED)
         rows.append(np.array(matrix.to_rows(), np.uint32))
     return np.concatenate(rows)

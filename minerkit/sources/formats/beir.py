@@ -9,7 +9,7 @@ from minerkit.recipe.recipe import Source
 from minerkit.sources.formats.judged import Remarks, Text, collected
 from minerkit.sources.formats.qrels import judgements
 from minerkit.sources.records import BLANK, SHOWN, Batch, cell
-from minerkit.sources.tables import PACKED, records
+from minerkit.sources.tables import PACKED, read_records
 
 __all__ = ["read"]
 
@@ -65,7 +65,7 @@ def _qrels_file(folder: Path, split: str) -> Path:
 
 
 def _texts(file: Path, remarks: Remarks) -> Iterator[Text]:
-    for place, row in records(file, {}):
+    for place, row in read_records(file, {}):
         if row == BLANK:
             continue
         if isinstance(row, str):

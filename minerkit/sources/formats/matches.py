@@ -19,8 +19,8 @@ from minerkit.recipe.recipe import Source
 from minerkit.sources.files import below, input_files
 from minerkit.sources.formats.pairs import grade
 from minerkit.sources.records import SHOWN, Batch, Entry, entries, rejected
-from minerkit.sources.tables import opened
-from minerkit.text.normalise import normalised
+from minerkit.sources.tables import open_unpacked
+from minerkit.text.normalisation import normalised
 
 __all__ = ["read", "record_text"]
 
@@ -130,7 +130,7 @@ def _parsed(record: str, fields: Sequence[str] | None) -> Record:
 
 def _read(file: Path, place: str, parse: Parser, limit: int | None) -> _Found:
     found = _Found()
-    with opened(file) as stream:
+    with open_unpacked(file) as stream:
         lines = ((number, raw) for number, raw in enumerate(stream, 1) if raw.strip())
         for number, raw in itertools.islice(lines, limit):
             here, row = f"{place}:{number}", _row(raw, parse)

@@ -12,7 +12,7 @@ from minerkit.recipe.recipe import Source
 from minerkit.sources.files import below, source_records, table_files
 from minerkit.sources.json_rows import line_batches, parsed, require_keys
 from minerkit.sources.records import ENTRIES, Batch, Entry, Record, batched, cell, sorted_rows
-from minerkit.sources.tables import file_format, opened, records
+from minerkit.sources.tables import file_format, open_unpacked, read_records
 from minerkit.storage import schema
 
 __all__ = ["grade", "read"]
@@ -44,7 +44,7 @@ def read(source: Source) -> Iterator[Batch]:
         if file_format(file) in JSON_LINES:
             batches = _lines(file, folder + file.name, source, left)
         else:
-            found = records(file, _wanted(source), source.columns, left)
+            found = read_records(file, _wanted(source), source.columns, left)
             batches = batched(((folder + place, row) for place, row in found), _sorter(source))
         for batch in batches:
             yield batch
@@ -102,7 +102,7 @@ def grade(value: Any) -> int | str:
 def _lines(file: Path, name: str, source: Source, limit: int | None) -> Iterator[Batch]:
     """Read a file of one object a line, the fast way where all is well."""
     required = False
-    with opened(file) as stream:
+    with open_unpacked(file) as stream:
         for done, lines in line_batches(stream, limit):
             required = required or require_keys(file, [parsed(line) for line in lines[:100]], _wanted(source))
             batch = _fast(name, lines, done, source)

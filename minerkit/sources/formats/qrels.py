@@ -7,7 +7,7 @@ from typing import Literal
 from minerkit.sources.formats.judged import Judgement, Remarks
 from minerkit.sources.formats.pairs import grade
 from minerkit.sources.records import SHOWN
-from minerkit.sources.tables import opened
+from minerkit.sources.tables import open_unpacked
 
 __all__ = ["judgements"]
 
@@ -32,7 +32,7 @@ def judgements(file: Path, kind: Literal["beir", "trec"], remarks: Remarks) -> I
     """
     sign, columns = KINDS[kind]
     width = columns[-1] + 1
-    with opened(file) as stream:
+    with open_unpacked(file) as stream:
         for number, raw in enumerate(stream, 1):
             line = raw.decode("utf-8-sig", errors="replace").strip("\r\n")
             if not line.strip():

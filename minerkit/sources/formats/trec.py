@@ -12,7 +12,7 @@ from minerkit.sources.files import below, input_files
 from minerkit.sources.formats.judged import Remarks, Text, collected
 from minerkit.sources.formats.qrels import judgements
 from minerkit.sources.records import BLANK, SHOWN, Batch, cell
-from minerkit.sources.tables import file_format, opened, records
+from minerkit.sources.tables import file_format, open_unpacked, read_records
 
 __all__ = ["read"]
 
@@ -68,7 +68,7 @@ def _texts(path: str, files: list[Path], topics: bool, remarks: Remarks) -> Iter
         if file_format(file) in {".tsv", ".jsonl", ".ndjson"}:
             yield from _table(file, name, remarks)
             continue
-        with opened(file) as stream:
+        with open_unpacked(file) as stream:
             text = decoded(stream.read())
         if text is None:
             remarks.bad.append(("unknown encoding; convert it to UTF-8", name, ""))
@@ -89,7 +89,7 @@ def _texts(path: str, files: list[Path], topics: bool, remarks: Remarks) -> Iter
 def _table(file: Path, name: str, remarks: Remarks) -> Iterator[Text]:
     """Read `id <tab> text` lines, or objects that name both."""
     tabs = file_format(file) == ".tsv"
-    for place, row in records(file, {}, ["id", "text"] if tabs else None):
+    for place, row in read_records(file, {}, ["id", "text"] if tabs else None):
         if row == BLANK or (tabs and isinstance(row, dict) and row["id"] in IDS):
             continue  # no row, or the names of the columns
         place = name + place.removeprefix(file.name)

@@ -17,7 +17,7 @@ from minerkit.recipe.recipe import Source
 from minerkit.sources.formats import captions
 from minerkit.sources.formats.captions import PAIRINGS
 from minerkit.sources.reader import read
-from minerkit.text.normalise import normalise
+from minerkit.text.normalisation import normalise
 from tests.support.reading import fault, put
 
 TABLE = """item,text

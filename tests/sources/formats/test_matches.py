@@ -10,7 +10,7 @@ from minerkit.recipe.recipe import Source
 from minerkit.sources.formats.matches import record_text
 from minerkit.sources.reader import read
 from minerkit.sources.records import Batch
-from minerkit.text.normalise import normalise
+from minerkit.text.normalisation import normalise
 from tests.support.reading import fault, put, rejected
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit.text.normalise import BLANK, KEPT, cleaned, match_key, normalise, normalised
-from minerkit.text.shingles import jaccard, scattered, shingles
+from minerkit.text.normalisation import BLANK, KEPT, cleaned, match_key, normalise, normalised
+from minerkit.text.shingles import jaccard, scattered, shingle_hashes
 
 #: Texts in which spelling variants, repeats and blanks are frequent, and letters whose accents stand apart.
 LIKELY = st.text(alphabet="abABJ c.?！\u200b\u3000é\u030c體体İΣ", max_size=30)
@@ -133,7 +133,7 @@ def plain_shingles(text: str) -> list[str]:
 
 @given(st.lists(LIKELY, min_size=1, max_size=8))
 def test_shingles_are_the_five_character_windows_of_the_padded_match_key(texts):
-    hashes, offsets = shingles(pl.Series(texts))
+    hashes, offsets = shingle_hashes(pl.Series(texts))
     windows = [plain_shingles(text) for text in texts]
     assert np.diff(offsets).tolist() == [len(part) for part in windows]
     named: dict[int, str] = {}
@@ -145,15 +145,15 @@ def test_shingles_are_the_five_character_windows_of_the_padded_match_key(texts):
 @pytest.mark.parametrize(("text", "count"), [("", 1), ("a", 1), ("abcd", 4), ("abcde", 5), ("abcdef", 6)])
 def test_short_texts_are_padded_to_at_least_one_shingle(text, count):
     for texts in ([text], ["before", text], [text, "after"]):
-        hashes, offsets = shingles(pl.Series(texts))
+        hashes, offsets = shingle_hashes(pl.Series(texts))
         place = texts.index(text)
         assert offsets[place + 1] - offsets[place] == count
         assert len(hashes) == offsets[-1]
 
 
 def test_shingles_do_not_depend_on_the_neighbours():
-    alone, _ = shingles(pl.Series(["半导体设备"]))
-    hashes, offsets = shingles(pl.Series(["ab", "半导体设备", "😀"]))
+    alone, _ = shingle_hashes(pl.Series(["半导体设备"]))
+    hashes, offsets = shingle_hashes(pl.Series(["ab", "半导体设备", "😀"]))
     assert hashes[offsets[1] : offsets[2]].tolist() == alone.tolist()
 
 
