@@ -141,6 +141,7 @@ def _assign(values: dict[str, Any], lines: dict[Location, str], key: str, value:
     for depth, part in enumerate(parents):
         if target.get(part) is None:
             target[part] = {}
+            lines[tuple(parents[: depth + 1])] = f"--set {key}"
         elif part == "format" and isinstance(target[part], str):
             target[part] = {"type": target[part]}
         target = target[part]
@@ -166,7 +167,8 @@ def _faults(error: ValidationError, lines: Mapping[Location, str]) -> Iterator[s
             message = f"{fault['input']!r} is not one of {fault['ctx']['expected']}"
         else:
             message = fault["msg"].removeprefix("Value error, ")
-            if not isinstance(fault["input"], dict | BaseModel):
+            # What a validator of ours says is a whole sentence.
+            if fault["type"] != "value_error" and not isinstance(fault["input"], dict | BaseModel):
                 message = f"{message[0].lower()}{message[1:]}, not {fault['input']!r}"
         yield f"{lines.get(known, '(file)')}: {key}: {message}"
 

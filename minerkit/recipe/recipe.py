@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from minerkit.recipe.mine import Mine
 from minerkit.recipe.section import Section, Share
@@ -20,7 +20,6 @@ __all__ = [
     "Format",
     "Mine",
     "Recipe",
-    "Rerank",
     "Sample",
     "Search",
     "Source",
@@ -101,13 +100,6 @@ class Search(Section):
     """The share of the exact candidates that an approximate search has to find, over a sample of queries."""
 
 
-class Rerank(Section):
-    """The cross-encoder that scores candidates again."""
-
-    model: str
-    """A sentence-transformers CrossEncoder (Hub name or folder)."""
-
-
 class Format(Section):
     """The shape of the training rows."""
 
@@ -186,13 +178,21 @@ class Recipe(Section):
     encoder: Encoder = Encoder()
     search: Search = Search()
     mine: Mine = Mine.model_validate({})
-    rerank: Rerank | None = None
+    rerank: None = None
+    """Candidates are not reranked yet: null."""
     format: Format = Format()
     train: Train = Train()
     eval: Eval = Eval()
     card: str | None = None
     """The hand-written data card of the recipe."""
     sample: Sample | None = None
+
+    @field_validator("rerank", mode="before")
+    @classmethod
+    def _not_yet(cls, given: Any) -> Any:
+        if given is not None:
+            raise ValueError("candidates are not reranked yet; leave rerank out (null)")
+        return given
 
     @model_validator(mode="after")
     def _columns(self) -> "Recipe":

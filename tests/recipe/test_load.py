@@ -108,18 +108,31 @@ def test_a_fault_of_a_whole_section_names_the_line_of_the_section(tmp_path):
 
 
 def test_a_missing_key_is_a_fault(tmp_path):
-    file = write(tmp_path, "mine: {}\nrerank: {}\n")
+    file = write(tmp_path, "mine: {}\nsample: {}\n")
     assert faults(file) == [
         "(file): name: is missing",
         "(file): source: is missing",
-        "2: rerank.model: is missing",
+        "2: sample.path: is missing",
     ]
 
 
 def test_a_typo_in_an_optional_section_is_suggested(tmp_path):
-    assert "3: rerank.modle: unknown key; did you mean 'model'?" in faults(
-        write(tmp_path, LEAST + "rerank: {modle: x}\n")
+    assert "3: sample.pth: unknown key; did you mean 'path'?" in faults(
+        write(tmp_path, LEAST + "sample: {pth: x}\n")
     )
+
+
+@pytest.mark.parametrize("value", ["{model: some/model}", "{}", "some/model", "true"])
+def test_reranking_is_refused_until_there_is_some(tmp_path, value):
+    line = "3: rerank: candidates are not reranked yet; leave rerank out (null)"
+    assert faults(write(tmp_path, f"{LEAST}rerank: {value}\n")) == [line]
+    assert load_recipe(write(tmp_path, f"{LEAST}rerank: null\n", "none.yaml")).rerank is None
+
+
+def test_reranking_set_by_hand_is_refused_by_that_name(tmp_path):
+    assert faults(write(tmp_path, LEAST), {"rerank.model": "some/model"}) == [
+        "--set rerank.model: rerank: candidates are not reranked yet; leave rerank out (null)"
+    ]
 
 
 def test_a_typo_in_the_format_is_a_fault_of_its_line(tmp_path):
@@ -282,10 +295,10 @@ def test_an_override_that_is_not_yaml_is_refused():
 
 
 def test_overrides_replace_and_add_values():
-    overrides = {"mine.negatives": 4, "rerank.model": "a/b", "train.args.new_key": 1, "format.scores": True}
+    overrides = {"mine.negatives": 4, "sample.path": "a.csv", "train.args.new_key": 1, "format.scores": True}
     found = load_recipe("gooaq", overrides)
     assert found.mine.negatives == 4
-    assert found.rerank is not None and found.rerank.model == "a/b"
+    assert found.sample is not None and found.sample.path == "a.csv"
     assert found.train.args["new_key"] == 1
     assert found.train.args["bf16"] is True
     assert found.format == Format(type="labeled-pair", scores=True)
@@ -364,7 +377,7 @@ def test_a_resolved_recipe_reads_back_the_same(tmp_path, name, sample):
     [
         {"mine.relative_margin": None, "mine.absolute_margin": None},
         {"mine.positive_ratio": 0.2, "mine.negatives": None, "mine.shortfall": "drop"},
-        {"language": ["zh", "en"], "source.query": "问题", "rerank.model": "a/b"},
+        {"language": ["zh", "en"], "source.query": "问题", "sample.path": "样本.csv"},
         {"train.args.learning_rate": 5e-4, "train.pos_weight": None, "clean.near_duplicate": None},
     ],
 )

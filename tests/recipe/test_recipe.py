@@ -4,7 +4,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from minerkit.recipe.load import bundled, names, recipe_yaml
-from minerkit.recipe.recipe import Clean, Encoder, Format, Mine, Recipe, Rerank, Sample, Source, Split
+from minerkit.recipe.recipe import Clean, Encoder, Format, Mine, Recipe, Sample, Source, Split
 
 LEAST = {"name": "mine", "source": {"path": "pairs.jsonl"}}
 
@@ -147,7 +147,7 @@ def test_rules_that_only_just_fit_are_accepted(rules):
         (Mine, {"shortfall": "ignore"}),
         (Mine, 5),
         (Format, "pairs"),
-        (Rerank, {}),
+        (Recipe, {**LEAST, "rerank": {"model": "some/model"}}),
         (Sample, {}),
         (Recipe, {**LEAST, "name": "a/b"}),
         (Recipe, {**LEAST, "name": ".hidden"}),
@@ -157,9 +157,7 @@ def test_values_out_of_bounds_are_refused(model, values):
     message(model, values)
 
 
-@pytest.mark.parametrize(
-    "section", ["clean", "split", "encoder", "mine", "rerank", "format", "train", "eval"]
-)
+@pytest.mark.parametrize("section", ["clean", "split", "encoder", "mine", "format", "train", "eval"])
 def test_unknown_keys_are_refused_in_every_section(section):
     assert "Extra inputs are not permitted" in message(Recipe, {**LEAST, section: {"unheard_of": 1}})
 
@@ -208,6 +206,7 @@ def test_json_schema_accepts_what_a_recipe_may_say(values):
         {**LEAST, "mnie": {}},
         {**LEAST, "mine": {"negatvies": 4}},
         {**LEAST, "mine": {"negatives": 0}},
+        {**LEAST, "rerank": {"model": "some/model"}},
         {**LEAST, "format": "pairs"},
         {**LEAST, "format": {"type": "pairs"}},
         {**LEAST, "extends": 3},

@@ -41,8 +41,6 @@ def mining_parameters(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """
     yield "encoder", portable(recipe.encoder.model)
     yield "score", "cosine similarity" if recipe.encoder.normalize else "dot product"
-    if recipe.rerank:
-        yield "reranker", portable(recipe.rerank.model)
     for key, value in recipe.mine.model_dump().items():
         if value is not None:
             yield f"mine.{key}", str(value)
@@ -77,8 +75,6 @@ def safeguards(recipe: Recipe) -> Iterator[str]:
         yield f"A negative scores at most {mine.max_score:g}."
     if mine.range_min:
         yield f"The {mine.range_min:,} best-ranked of the documents left are skipped."
-    if recipe.rerank:
-        yield f"The candidates were scored again by the cross-encoder {portable(recipe.rerank.model)}."
 
 
 def subsets(recipe: Recipe, stats: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -232,7 +232,7 @@ def test_rules_are_told_as_the_recipe_has_them(stats):
         "gooaq",
         {
             "mine.absolute_margin": None, "mine.relative_margin": 0.025, "mine.max_score": 0.8,
-            "mine.range_min": 10, "clean.near_duplicate": 0.85, "rerank.model": "some/model",
+            "mine.range_min": 10, "clean.near_duplicate": 0.85,
         },
     )  # fmt: skip
     found = card_markdown(recipe, stats)
@@ -241,7 +241,6 @@ def test_rules_are_told_as_the_recipe_has_them(stats):
         "at most 0.8.",
         "The 10 best-ranked",
         "of 0.85 or more",
-        "some/model",
     ):
         assert rule in found
 
