@@ -19,13 +19,12 @@ def list_recipes(as_json: JsonOption = False) -> None:
     rows = []
     for name in names():
         recipe = load_recipe(name)
-        language = recipe.language if isinstance(recipe.language, str) else ", ".join(recipe.language)
         source = f"hub:{recipe.source.hub}" if recipe.source.hub else str(recipe.source.path)
         sample = "yes" if recipe.sample else "no"
         rows.append(
             {
                 "name": name,
-                "language": language,
+                "language": ", ".join(recipe.languages),
                 "license": recipe.license,
                 "source": source,
                 "sample": sample,

@@ -8,13 +8,15 @@ import yaml
 
 from minerkit.errors import RecipeError, first_line, suggestion
 
-__all__ = ["OF_CORPUS", "Location", "bundled", "names", "read_recipe", "recipe_path"]
+__all__ = ["Location", "bundled", "elsewhere", "names", "read_recipe", "recipe_path"]
 
 Location = tuple[str | int, ...]
 #: The keys of a source that say where it is, not what it looks like.
 PLACE = {"hub", "path", "config", "split", "revision", "limit", "qa", "topics", "qrels"}
 #: What a recipe says of its corpus, and cannot know of one in another place.
 OF_CORPUS = {"license", "card"}
+#: What it says of a data set on the Hub, and knows of any other corpus that it is made for.
+OF_HUB = {"language"}
 
 
 def bundled(folder: str) -> Path:
@@ -89,9 +91,23 @@ def read_recipe(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any]
     # A place that the new recipe names replaces the one it inherits, with all that belongs to it.
     inherited, named = parent.get("source"), values.get("source")
     if isinstance(inherited, dict) and isinstance(named, dict) and {"hub", "path"} & named.keys():
-        parent = {key: value for key, value in parent.items() if key not in OF_CORPUS}
+        parent = elsewhere(parent)
         parent["source"] = {key: value for key, value in inherited.items() if key not in PLACE}
     return _merge(parent, values), {**parent_lines, **lines}
+
+
+def elsewhere(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what a recipe cannot know of a corpus in another place than its own.
+
+    Args:
+        values: The recipe's values.
+
+    Returns:
+        The others.
+    """
+    source = values.get("source")
+    unknown = OF_CORPUS | (OF_HUB if isinstance(source, dict) and source.get("hub") else set())
+    return {key: value for key, value in values.items() if key not in unknown}
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

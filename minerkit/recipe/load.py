@@ -9,13 +9,15 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from minerkit.errors import RecipeError, first_line, suggestion
-from minerkit.recipe.files import OF_CORPUS, Location, bundled, names, read_recipe, recipe_path
-from minerkit.recipe.recipe import Recipe
+from minerkit.recipe.files import Location, bundled, elsewhere, names, read_recipe, recipe_path
+from minerkit.recipe.recipe import OF_LOADED, Recipe
 
 __all__ = ["bundled", "copy_recipe", "load_recipe", "names", "parse_override", "recipe_path", "recipe_yaml"]
 
 #: The keys of a source that name files; in a sample, beside the recipe.
 FILES = ("source.qa", "source.topics", "source.qrels")
+#: A corpus in another place has no configuration or revision of the recipe's own.
+ANYWHERE = {"source.config": None, "source.revision": None}
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -58,9 +60,10 @@ def load_recipe(name: str | Path, overrides: Mapping[str, Any] | None = None, sa
     values, lines = read_recipe(path)
     overrides = dict(overrides or {})
     if sample:
-        overrides = {**_sample_overrides(path, values), **overrides}
+        overrides = {**_sample_overrides(path, values, overrides), **overrides}
     elif overrides.get("source.hub") or overrides.get("source.path"):
-        values = {key: value for key, value in values.items() if key not in OF_CORPUS}
+        values = elsewhere(values)
+        overrides = {**ANYWHERE, **overrides}
     faults = []
     for key, value in overrides.items():
         fault = _assign(values, lines, key, value)
@@ -117,14 +120,19 @@ def recipe_yaml(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True, width=100)
 
 
-def _sample_overrides(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+def _sample_overrides(path: Path, values: dict[str, Any], by_hand: Mapping[str, Any]) -> dict[str, Any]:
     sample = values.get("sample")
     if not isinstance(sample, dict) or not isinstance(sample.get("path"), str):
         raise RecipeError(f"recipe {path} ships no sample; name your own data with --input PATH")
     fixed = {"source.hub": None, "source.path": _beside(path, sample["path"]), "source.limit": None}
     given = sample.get("set") or {}
     files = {key: _beside(path, given[key]) for key in FILES if given.get(key)}
-    return {**fixed, "encoder.model": "lsa", "train.base": "scratch", **given, **files}
+    made = {**fixed, **ANYWHERE, "encoder.model": "lsa", "train.base": "scratch", **given, **files}
+    # What the recipe says of a model that is loaded, it does not say of one that is made from the sample.
+    named = {**made, **by_hand}
+    unsaid = [f"encoder.{key}" for key in OF_LOADED.get(str(named["encoder.model"]), ())]
+    unsaid += ["train.revision"] if named["train.base"] == "scratch" else []
+    return {**dict.fromkeys(unsaid), **made}
 
 
 def _beside(recipe: Path, name: str) -> str:

@@ -44,6 +44,13 @@ NanoBeir = Literal[
 ]
 
 
+#: Keys that say something of a model that is loaded, and nothing of one that is made from the corpus.
+OF_LOADED = {
+    "lsa": ("revision", "query_prompt", "document_prompt", "max_length"),
+    "static": ("revision", "max_length"),
+}
+
+
 class Clean(Section):
     """Which rows are dropped, and which texts count as the same."""
 
@@ -89,13 +96,20 @@ class Encoder(Section):
     """How embeddings are stored and searched: float16 halves disk, memory and the time of the search, and
     moves a cosine by about 0.0001; values above 65,504 need float32."""
 
+    @model_validator(mode="after")
+    def _fits(self) -> "Encoder":
+        for key in OF_LOADED.get(self.model, ()):
+            if getattr(self, key) is not None:
+                raise ValueError(f"{key} does nothing where the model is {self.model}; leave it out (null)")
+        return self
+
 
 class Search(Section):
     """How the documents of each query are searched."""
 
     mode: Literal["auto", "exact", "ann"] = "auto"
     """exact; ann: approximately, in the nearest lists of an inverted file; auto: whatever is measured to be
-    faster. Queries that the rules leave short are searched exactly all the same."""
+    faster. Queries that the rules leave short are searched exactly all the same, and so is all on a GPU."""
     recall_target: float = Field(0.99, gt=0, le=1)
     """The share of the exact candidates that an approximate search has to find, over a sample of queries."""
 
@@ -168,8 +182,8 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The recipe's name; the run is written to runs/<name>."""
-    language: str | list[str] = "en"
-    """ISO 639-1 code or codes of the corpus."""
+    language: str | list[str] | None = None
+    """ISO 639-1 code or codes of the corpus; null: not stated."""
     license: str = "unknown"
     """Licence of the corpus, as the Hub spells it."""
     source: Source
@@ -203,9 +217,17 @@ class Recipe(Section):
         for name in self.names:
             if taken.fullmatch(name):
                 raise ValueError(f"{name!r} is a column of the training rows; set format.columns to others")
-        if self.split.by == "group" and self.source.format in {"beir", "trec"}:
-            raise ValueError(f"split.by: group needs groups, which format {self.source.format} has none of")
+        if self.source.format in {"beir", "trec"}:
+            needy = {"split.by: group": self.split.by == "group"}
+            needy["mine.exclude_group: true"] = self.mine.exclude_group is True
+            for key in (key for key, needed in needy.items() if needed):
+                raise ValueError(f"{key} needs groups, which format {self.source.format} has none of")
         return self
+
+    @property
+    def languages(self) -> list[str]:
+        """The codes of the corpus's languages; none where they are not stated."""
+        return [self.language] if isinstance(self.language, str) else list(self.language or ())
 
     @property
     def names(self) -> tuple[str, str]:

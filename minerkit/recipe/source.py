@@ -10,6 +10,7 @@ __all__ = ["Source"]
 
 #: Keys of the source that only some formats know.
 BELONGS = {
+    "config": ("auto", "pairs", "squad", "captions"),
     "relevance": ("auto", "pairs"),
     "fields": ("matches",),
     "queries": ("documents",),
@@ -105,6 +106,11 @@ class Source(Section):
     def _fits(self) -> "Source":
         if (self.hub is None) == (self.path is None):
             raise ValueError("name exactly one of hub and path")
+        for key in ("config", "revision"):
+            if self.hub is None and getattr(self, key) is not None:
+                raise ValueError(
+                    f"{key} is of a data set on the Hub; leave it out (null) where path is given"
+                )
         for key, formats in BELONGS.items():
             if getattr(self, key) is not None and self.format not in formats:
                 raise ValueError(f"{key} belongs to format {' or '.join(formats)}, not to {self.format}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from minerkit.recipe.section import Section
 from minerkit.runtime.models import Family
@@ -87,6 +87,12 @@ class Train(Section):
     """Stop after so many evaluations without a better dev metric; null: train to the end."""
     args: dict[str, Any] = Field(default_factory=dict)
     """Training arguments by their sentence-transformers names."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Train":
+        if self.base == "scratch" and self.revision is not None:
+            raise ValueError("revision does nothing where the base is scratch; leave it out (null)")
+        return self
 
     @property
     def family(self) -> Family:

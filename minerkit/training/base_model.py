@@ -21,7 +21,7 @@ def check_base(recipe: Recipe) -> None:
         recipe: The recipe.
 
     Raises:
-        TrainingError: It cannot be loaded, or its texts cannot be as long as the recipe wants them.
+        TrainingError: It cannot be loaded, or not as the recipe wants it.
     """
     if recipe.train.base != "scratch":
         _load(recipe, recipe.train.base, "cpu", 0)
@@ -40,7 +40,7 @@ def load_base(recipe: Recipe, run: Run, device: str, seed: int) -> Any:
         A CrossEncoder or SentenceTransformer.
 
     Raises:
-        TrainingError: It cannot be loaded, or its texts cannot be as long as the recipe wants them.
+        TrainingError: It cannot be loaded, or not as the recipe wants it.
     """
     name = recipe.train.base
     if name == "scratch":
@@ -50,6 +50,8 @@ def load_base(recipe: Recipe, run: Run, device: str, seed: int) -> Any:
 
 def _load(recipe: Recipe, name: str, device: str, seed: int) -> Any:
     train = recipe.train
+    if train.revision is not None and Path(name).expanduser().is_dir():
+        raise TrainingError(f"train.revision: {name} is a folder and has none; leave it out")
     try:
         model = load_model(name, train.family, device, seed, train.revision)
     except EncoderError as error:

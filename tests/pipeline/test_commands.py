@@ -412,6 +412,13 @@ def test_captions_of_one_item_are_never_each_others_negatives(tmp_path):
     assert (met["group"] != met["group_right"]).all()
 
 
+def test_groups_that_are_not_there_keep_nothing_from_being_a_negative(sample_pairs, tmp_path):
+    sample_pairs.head(40).write_parquet(tmp_path / "p.parquet")
+    spec = recipe_for(tmp_path / "p.parquet", mine={"exclude_group": True})
+    with pytest.raises(SourceError, match=r"mine\.exclude_group=true, .* name their column in source\.group"):
+        pipeline.mine(spec, tmp_path / "run", "cpu")
+
+
 def test_a_question_that_does_not_find_its_own_positive_is_dropped_by_the_round_trip(sample_pairs, tmp_path):
     pairs = sample_pairs.head(120)
     swapped = pairs.with_columns(

@@ -15,7 +15,7 @@ from minerkit.recipe.load import (
     recipe_path,
     recipe_yaml,
 )
-from minerkit.recipe.recipe import Format, Recipe
+from minerkit.recipe.recipe import Encoder, Format, Recipe, Train
 from minerkit.sources.reader import read
 from minerkit.text.normalisation import normalise
 from tests.support.cleaning import clean
@@ -339,6 +339,18 @@ def test_overrides_go_before_what_a_sample_sets():
     assert found.train.base == "scratch"
 
 
+def test_a_sample_takes_nothing_that_is_said_of_a_model_it_does_not_use(tmp_path):
+    write(tmp_path, "{}", "own.jsonl")
+    encoder = "encoder: {model: some/model, revision: v1, query_prompt: 'q: ', max_length: 64}\n"
+    train = "train: {base: some/model, revision: v1}\n"
+    file = write(tmp_path, f"{LEAST}{encoder}{train}sample: {{path: own.jsonl}}\n")
+    found = load_recipe(file, sample=True)
+    assert found.encoder == Encoder(model="lsa") and found.train == Train()
+    kept = load_recipe(file, {"encoder.model": "other/model", "train.base": "other/base"}, sample=True)
+    assert (kept.encoder.revision, kept.encoder.query_prompt, kept.train.revision) == ("v1", "q: ", "v1")
+    assert load_recipe(file, {"encoder.model": "static"}, sample=True).encoder.query_prompt == "q: "
+
+
 def test_a_sample_is_found_beside_the_recipe(tmp_path):
     write(tmp_path, "{}", "own.jsonl")
     file = write(tmp_path, LEAST + "sample: {path: own.jsonl, set: {mine.negatives: 1}}\n")
@@ -397,6 +409,24 @@ def test_licence_and_card_are_of_the_source_they_speak_of(tmp_path):
     assert named.license == "mit"
     own = load_recipe(write(tmp_path, "extends: gooaq\nname: own\nsource: {path: a.csv}\n"))
     assert (own.license, own.card) == ("unknown", None)
+
+
+def test_the_language_of_a_data_set_on_the_hub_is_not_that_of_another_corpus(tmp_path):
+    elsewhere = {"source.hub": None, "source.path": "mine.jsonl"}
+    assert load_recipe("gooaq", elsewhere).language is None
+    assert load_recipe("gooaq", {**elsewhere, "language": "fr"}).language == "fr"
+    assert load_recipe(write(tmp_path, "extends: gooaq\nname: own\nsource: {path: a.csv}\n")).language is None
+    assert load_recipe("gooaq").language == load_recipe("gooaq", sample=True).language == "en"
+    # A recipe for a kind of corpus, and not for one data set, knows it.
+    assert load_recipe("semiconductor-zh", {"source.path": "reports/"}).language == ["zh", "en"]
+
+
+def test_another_place_has_no_configuration_or_revision_of_the_first(tmp_path):
+    file = write(tmp_path, "name: a\nsource: {hub: a/b, config: c, revision: d}\n")
+    found = load_recipe(file, {"source.hub": "c/d"}).source
+    assert (found.config, found.revision) == (None, None)
+    assert load_recipe(file, {"source.hub": None, "source.path": "x.csv"}).source.path == "x.csv"
+    assert load_recipe(file, {"source.hub": "c/d", "source.revision": "v2"}).source.revision == "v2"
 
 
 def test_a_copy_is_the_same_recipe_by_the_name_of_the_file(tmp_path):

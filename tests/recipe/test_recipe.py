@@ -4,7 +4,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from minerkit.recipe.load import bundled, names, recipe_yaml
-from minerkit.recipe.recipe import Clean, Encoder, Format, Mine, Recipe, Sample, Source, Split
+from minerkit.recipe.recipe import Clean, Encoder, Format, Mine, Recipe, Sample, Source, Split, Train
 
 LEAST = {"name": "mine", "source": {"path": "pairs.jsonl"}}
 
@@ -42,6 +42,7 @@ def test_defaults_of_the_other_sections():
     assert recipe.format == Format(type="labeled-pair", scores=False)
     assert recipe.mine == mine()
     assert (recipe.rerank, recipe.card, recipe.sample) == (None, None, None)
+    assert (recipe.language, recipe.languages, recipe.license) == (None, [], "unknown")
 
 
 def test_default_rules_of_mining():
@@ -112,6 +113,44 @@ def test_a_source_has_one_place(place):
 )
 def test_rules_that_contradict_each_other_are_refused(rules, words):
     assert words in message(Mine, rules)
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "value"),
+    [
+        ("lsa", "revision", "main"),
+        ("lsa", "query_prompt", "query: "),
+        ("lsa", "document_prompt", "passage: "),
+        ("lsa", "max_length", 64),
+        ("static", "revision", "main"),
+        ("static", "max_length", 64),
+    ],
+)
+def test_what_an_encoder_made_from_the_corpus_has_no_use_for_is_refused(model, key, value):
+    line = f"{key} does nothing where the model is {model}; leave it out (null)"
+    assert line in message(Encoder, {"model": model, key: value})
+    assert getattr(Encoder(model="some/model", **{key: value}), key) == value
+
+
+def test_a_model_from_nothing_has_no_revision():
+    assert "revision does nothing where the base is scratch" in message(Train, {"revision": "main"})
+    assert Train(base="some/model", revision="main").revision == "main"
+
+
+@pytest.mark.parametrize("key", ["config", "revision"])
+def test_only_a_data_set_on_the_hub_has_configurations_and_revisions(key):
+    assert f"{key} is of a data set on the Hub" in message(Source, {"path": "a.csv", key: "x"})
+    assert getattr(Source(hub="user/data", **{key: "x"}), key) == "x"
+
+
+def test_files_of_a_kind_of_their_own_have_no_configuration():
+    assert "config belongs to format" in message(Source, {"hub": "a/b", "format": "beir", "config": "x"})
+
+
+@pytest.mark.parametrize("section", [{"mine": {"exclude_group": True}}, {"split": {"by": "group"}}])
+def test_a_collection_has_no_groups(section):
+    values = {"name": "t", "source": {"path": "x", "format": "beir"}, **section}
+    assert "needs groups, which format beir has none of" in message(Recipe, values)
 
 
 @pytest.mark.parametrize(

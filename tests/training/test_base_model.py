@@ -62,6 +62,10 @@ def test_texts_longer_than_the_base_takes(folder):
     assert "train.max_length: 513 is above the 512 tokens" in fault(recipe_for(str(folder), max_length=513))
 
 
+def test_a_folder_has_no_revisions(folder):
+    assert "train.revision: " in fault(recipe_for(str(folder), revision="main"))
+
+
 @pytest.mark.parametrize(
     ("loss", "args", "kept"),
     [

@@ -35,7 +35,12 @@ class SentenceTransformerEncoder:
         self.dtype: str = spec.dtype
         self._model = _load(spec, device)
         if spec.max_length is not None:
-            self._model.max_seq_length = spec.max_length
+            try:
+                self._model.max_seq_length = spec.max_length
+            except AttributeError as error:
+                raise EncoderError(
+                    f"encoder.max_length: {spec.model} takes texts of any length; leave it out"
+                ) from error
         self._weights = _weights_hash(self._model)
         self._precision = choose_precision(self._model)
         self._forward = Forward(self._model, self._precision, _further_devices(self._model))
@@ -84,6 +89,8 @@ def _load(spec: recipe.Encoder, device: str) -> Any:
     local = folder.is_dir()
     if not local and spec.model.startswith((".", "/", "~")):
         raise EncoderError(f"encoder.model: no folder {spec.model}")
+    if local and spec.revision is not None:
+        raise EncoderError(f"encoder.revision: {spec.model} is a folder and has none; leave it out")
     try:
         return SentenceTransformer(
             str(folder) if local else spec.model,

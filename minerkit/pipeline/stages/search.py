@@ -45,6 +45,10 @@ def search(work: Work, stage: Stage) -> None:
     recipe, run = work.recipe, work.run
     given = inputs(run)
     groups = run.read(f"{MARKERS}/groups.parquet") if recipe.excludes_group else None
+    if groups is not None and groups.is_empty() and recipe.mine.exclude_group:
+        raise SourceError(
+            "mine.exclude_group=true, but the source names no groups; name their column in source.group"
+        )
     links = run.read(f"{MARKERS}/links.parquet")
     least = recipe.source.min_relevance
     keys = run.read(f"{MARKERS}/keys.parquet")

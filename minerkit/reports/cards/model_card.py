@@ -79,7 +79,8 @@ def _tell_names(card: Any, recipe: Recipe) -> None:
     start = card.base_model.rpartition("/")[2] if card.base_model else KINDS[recipe.train.family]
     data_name = f"{recipe.name} sample" if is_sample(recipe) else recipe.name
     card.model_name = f"{start} trained on {data_name}"
-    card.set_language(recipe.language)
+    if recipe.languages:
+        card.set_language(recipe.languages)
     card.license = recipe.license if recipe.license != "unknown" else None
     card.add_tags("minerkit")
     if recipe.train.family == "sentence_transformer":

@@ -34,7 +34,7 @@ def read(source: Source) -> Iterator[Batch]:
     Raises:
         SourceError: The input is missing, damaged or lacks a column.
     """
-    simple = source.group is None and source.relevance is None
+    simple = source.group is None and source.relevance is None and source.format != "squad"
     if source.hub is not None or not simple:
         yield from batched(source_records(source, _wanted(source)), _sorter(source))
         return

@@ -11,6 +11,7 @@ import torch
 
 from minerkit.embeddings.cache import EmbeddingCache
 from minerkit.embeddings.encoders.sentence_transformer import SentenceTransformerEncoder
+from minerkit.errors import EncoderError
 from minerkit.recipe.recipe import Encoder
 
 PASSAGES = (
@@ -80,14 +81,13 @@ def changed(minilm: str, folder, what: str) -> dict:
             json.dumps({"word_embedding_dimension": 384, "pooling_mode_cls_token": True,
                         "pooling_mode_mean_tokens": False})
         )  # fmt: skip
-    values = {"revision": "v2", "query_prompt": "query: ", "max_length": 64, "dtype": "float32"}
+    values = {"query_prompt": "query: ", "max_length": 64, "dtype": "float32"}
     values |= {"truncate_dim": 100, "normalize": False}
     return {"model": str(folder), **({what: values[what]} if what in values else {})}
 
 
 CHANGES = [
     "weights",
-    "revision",
     "query_prompt",
     "max_length",
     "dtype",
@@ -125,6 +125,25 @@ def test_the_same_encoder_finds_all_in_the_cache(minilm, cached):
 def test_a_changed_encoder_misses_the_cache(minilm, cached, tmp_path, what):
     spec = changed(minilm, tmp_path / "model", what)
     assert asked_of(spec, cached) == len(PASSAGES)
+
+
+def test_a_folder_has_no_revisions(minilm):
+    with pytest.raises(EncoderError, match=r"encoder\.revision: .* is a folder and has none; leave it out"):
+        load(minilm, revision="main")
+
+
+def test_texts_of_any_length_are_not_cut(tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models
+
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=2)]).save_pretrained(str(tmp_path))
+    assert load(tmp_path).encode(["a"], "query").shape == (1, 2)
+    with pytest.raises(
+        EncoderError, match=r"encoder\.max_length: .* takes texts of any length; leave it out"
+    ):
+        load(tmp_path, max_length=8)
 
 
 def test_a_model_in_another_folder_is_the_same(minilm, tmp_path):

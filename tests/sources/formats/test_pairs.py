@@ -196,6 +196,14 @@ def test_flat_squad_is_read_too(tmp_path):
     assert entries.select("query", "document", "group").rows() == [("who ran", "The fox ran.", "Foxes")]
 
 
+@pytest.mark.parametrize("group", ["title", None])
+def test_flat_squad_says_which_questions_are_not_answered(tmp_path, group):
+    row = {"title": "Foxes", "context": "The fox ran.", "question": "who ran", "is_impossible": False}
+    file = put(tmp_path, "a.jsonl", [row, row | {"question": "who flew", "is_impossible": True}])
+    entries, _ = both(Source(path=str(file), format="squad", group=group))
+    assert entries.select("query", "relevance").rows() == [("who ran", 1), ("who flew", 0)]
+
+
 # --- places ----------------------------------------------------------------------------------------------
 
 
