@@ -36,10 +36,11 @@ from typing import Any
 
 from bench import speed
 from minerkit.pipeline import commands as pipeline
+from minerkit.pipeline.pipeline import MINING
 from minerkit.runtime.progress import Advance, Reporter
 
 #: What is written when something is done for good, in the run and in the cache; and by the reporter below.
-MARKERS = ("loaded", "run/.stages/*.json", "run/.stages/pieces/*/*/[0-9]*.json", "cache/embeddings/*/*.shard")
+MARKERS = ("loaded", "run/.stages/*.json", "run/.stages/shards/*/*/[0-9]*.json", "cache/embeddings/*/*.shard")
 HERE = Path(__file__).resolve().parents[1]
 #: What the manifest of equal runs differs in.
 TIMED = "seconds"
@@ -112,9 +113,9 @@ class Mining:
         """Name what was at work when the command was killed."""
         markers = self.folder / "run/.stages"
         stage = next(
-            (name for name in pipeline.STAGES if not (markers / f"{name}.json").exists()), "manifest"
+            (stage.name for stage in MINING if not (markers / f"{stage.name}.json").exists()), "manifest"
         )
-        return "encode" if stage == "search" and not (markers / "pieces/search").exists() else stage
+        return "encode" if stage == "search" and not (markers / "shards/search").exists() else stage
 
     def results(self) -> dict[str, str]:
         """Hash every file of the run; of the manifest, all but how long things took."""

@@ -108,11 +108,12 @@ def ours(folder: Path, memory_gb: float | None = None) -> Figures:
 
     from bench.ingest import Stopwatch
     from minerkit.pipeline import commands as pipeline
+    from minerkit.pipeline.pipeline import MINING
 
     spec, watch, started = recipe(folder), Stopwatch(), time.perf_counter()
     run = pipeline.mine(spec, folder / "run", "cpu", watch, memory_gb)
     whole, peak = time.perf_counter() - started, peak_memory()
-    markers = {stage: run.marker(stage) or {} for stage in pipeline.STAGES}
+    markers = {stage: run.marker(stage) or {} for stage in (stage.name for stage in MINING)}
     stages = {stage: marker["seconds"] for stage, marker in markers.items()}
     told = sum(watch.seconds.get(f"Encoding {texts}", 0.0) for texts in ("queries", "documents"))
     split = {"encode": told, **markers["search"]["facts"].get("seconds", {})}

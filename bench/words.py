@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from minerkit.text import tokenize as module
+from minerkit.text import words as module
 
 
 def speed(function: Callable[[str], list[str]], texts: Sequence[str], rounds: int) -> tuple[int, float]:

@@ -97,7 +97,7 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Compare how the dev split is ranked: by the encoder, by BM25, by the run's model and by others."""
-    from minerkit.pipeline.commands import evaluate_run
+    from minerkit.pipeline.finished import evaluate_run
     from minerkit.reports.terminal.evaluation import render_comparison
     from minerkit.runtime.progress import Reporter
 
@@ -108,7 +108,7 @@ def evaluate(
 @app.command(epilog="Example: minerkit audit runs/gooaq")
 def audit(run: RunArgument) -> None:
     """Check every promise a run makes; exit 1 and name the rows where one is broken."""
-    from minerkit.pipeline.commands import audit_run
+    from minerkit.pipeline.finished import audit_run
 
     breaches = audit_run(run)
     for breach in breaches:
@@ -130,9 +130,8 @@ def report(
     seed: Annotated[int, typer.Option(min=0, help="Seed of their draw.")] = 12,
 ) -> None:
     """Show a run on one self-contained HTML page: its account, its charts, and examples to look through."""
-    from minerkit.reports.page.write import write_report
-    from minerkit.storage.run_folder import load
+    from minerkit.pipeline.finished import report_run
 
     file = out or run / "report.html"
-    made = write_report(load(run), file, examples, seed)
+    made = report_run(run, out, examples, seed) or {}
     typer.echo(f"{file}: {made['shown']:,} of {made['queries']:,} queries, {made['bytes'] / 1e6:.1f} MB")

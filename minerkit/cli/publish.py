@@ -23,10 +23,10 @@ def push(
     quiet: QuietOption = False,
 ) -> None:
     """Push a run to the Hub: subsets, card and model, in one commit a repository; none if nothing is new."""
-    from minerkit.hub import upload as hub
+    from minerkit.pipeline.finished import push_run
     from minerkit.runtime.progress import Reporter
 
-    found = hub.push(
+    found = push_run(
         run, repo, model_repo, private=private, revision=revision,
         force=force, dry_run=dry_run, reporter=Reporter(quiet),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Hold out dev queries so that no text, nor a near-duplicate of one, stands on both sides."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,13 +10,15 @@ import polars as pl
 from minerkit.errors import SourceError
 from minerkit.recipe.recipe import Split
 from minerkit.text.near_duplicates import near_duplicate_pairs
-from minerkit.text.normalisation import match_key
-from minerkit.text.store import store_texts
+from minerkit.text.normalisation import match_keys
+from minerkit.text.store import Texts, store_texts
 
 __all__ = ["Linked", "assign", "linked_texts"]
 
 #: What queries and documents are known by.
 NAMES = ("query_id", "doc_id")
+#: Match keys that are hashed at once.
+PART = 1 << 16
 
 
 class Linked(NamedTuple):
@@ -30,45 +32,41 @@ class Linked(NamedTuple):
     links: pl.DataFrame
 
 
-def linked_texts(
-    columns: Callable[[], Iterable[pl.Series]], threshold: float | None, memory: int, folder: Path
-) -> Linked:
+def linked_texts(columns: Iterable[pl.Series], threshold: float | None, memory: int, folder: Path) -> Linked:
     """Find the texts of a run that are near-duplicates of each other, queries and documents alike.
 
     Args:
-        columns: Gives all texts, in parts, as often as it is called.
+        columns: All texts, in parts.
         threshold: Jaccard similarity of shingles from which texts are near-duplicates; None: find none.
         memory: Bytes of text up to which match keys are in memory.
         folder: Where more go for the time being.
 
     Returns:
-        What belongs together.
+        The number of each text, and the pairs of near-duplicates.
     """
+    # All match keys, and then the distinct ones: each may take half of the memory.
+    whole = store_texts((match_keys(column) for column in columns), memory // 2, folder)
     hashed = [
-        pl.select(key.hash(1).alias("a"), key.hash(2).alias("b"))
-        for key in (pl.lit(_match_keys(column)) for column in columns())
+        pl.select(pl.lit(part).hash(1).alias("a"), pl.lit(part).hash(2).alias("b")) for part in _parts(whole)
     ]
     rows = pl.concat([pl.DataFrame(schema={"a": pl.UInt64, "b": pl.UInt64}), *hashed])
     first = rows.to_struct("key").is_first_distinct()
-    named = rows.filter(first).with_row_index("number")
-    keys = rows.join(named, on=["a", "b"], maintain_order="left")["number"].alias("key")
-    del rows, hashed, named
+    numbers = rows.filter(first).with_row_index("number")
+    keys = rows.join(numbers, on=["a", "b"], maintain_order="left")["number"].alias("key")
+    del rows, hashed, numbers
     sides = {"left": pl.UInt32, "right": pl.UInt32}
     if threshold is None:
         return Linked(keys, pl.DataFrame(schema=sides))
-
-    def distinct() -> Iterator[pl.Series]:
-        start = 0
-        for column in columns():
-            yield _match_keys(column).filter(first[start : start + len(column)])
-            start += len(column)
-
-    pairs = near_duplicate_pairs(store_texts(distinct(), memory, folder), threshold)
+    starts = range(0, len(whole), PART)
+    distinct = (part.filter(first[at : at + PART]) for at, part in zip(starts, _parts(whole), strict=True))
+    pairs = near_duplicate_pairs(store_texts(distinct, memory // 2, folder), threshold)
     return Linked(keys, pl.DataFrame(pairs, schema=list(sides)).cast(pl.UInt32))
 
 
-def _match_keys(column: pl.Series) -> pl.Series:
-    return column.to_frame("text").select(match_key(pl.col("text")))["text"]
+def _parts(texts: Texts) -> Iterator[pl.Series]:
+    """Read texts in parts."""
+    for start in range(0, len(texts), PART):
+        yield texts.slice(start, PART)
 
 
 def assign(

@@ -1,4 +1,4 @@
-"""Push a run to the Hub: one commit on top of what is there, or none when all of it is there already."""
+"""Upload a run to the Hub: one commit on top of what is there, or none when all of it is there already."""
 
 import hashlib
 import shutil
@@ -9,42 +9,39 @@ from pathlib import Path
 from typing import Any
 
 import minerkit
-from minerkit.errors import AuditError, RunError
-from minerkit.hub.access import check_access, check_name, existing, hub_api, hub_token
+from minerkit.errors import RunError
+from minerkit.hub.access import existing, hub_api, hub_token
 from minerkit.hub.bundle import README, Bundle, data_bundle, model_bundle
 from minerkit.hub.dataset_files import merged_card
 from minerkit.hub.retry import patiently
-from minerkit.pipeline.commands import audit_run
 from minerkit.runtime.progress import Reporter
 from minerkit.storage.atomic import sha256
-from minerkit.storage.run_folder import MARKERS, Run, load, locked
+from minerkit.storage.run_folder import MARKERS, Run
 
-__all__ = ["check_access", "push"]
+__all__ = ["upload"]
 
 
-def push(
-    folder: Path,
+def upload(
+    run: Run,
     repo: str,
     model_repo: str | None = None,
     *,
     private: bool = False,
     revision: str | None = None,
-    force: bool = False,
     dry_run: bool = False,
     reporter: Reporter | None = None,
 ) -> list[dict[str, Any]]:
-    """Push a finished run: its subsets as configs, its card, its model.
+    """Upload a run: its subsets as configs, its card, its model.
 
-    Each repository gets one commit, so that nobody reads half a push; when nothing is new, it gets none.
+    Each repository gets one commit, so that nobody reads half an upload; when nothing is new, it gets none.
     After a cut, the same call goes on: what is uploaded is not sent again.
 
     Args:
-        folder: The run folder.
+        run: A finished run, locked.
         repo: The data set, as user/name; it is created where it does not exist.
-        model_repo: Where `model/` goes, as user/name.
+        model_repo: Where `model/` goes, as user/name; None: it is not uploaded.
         private: Create private repositories.
         revision: The branch, default main; it is created where it does not exist.
-        force: Push although the audit finds breaches.
         dry_run: Only list what would go; no network, no token.
         reporter: Where progress goes.
 
@@ -53,23 +50,11 @@ def push(
         `changed` (the paths that were added, replaced or removed) and `commit` (None where nothing was).
 
     Raises:
-        RunError: There is no finished run, or no model.
-        AuditError: The run breaks a promise.
-        HubError: A name is bad, there is no token, or the Hub cannot be reached or refuses.
+        HubError: There is no token, or the Hub cannot be reached or refuses.
     """
     reporter = reporter or Reporter(quiet=True)
-    for name in (repo, model_repo or repo):
-        check_name(name)
-    load(folder)
-    if model_repo and not (folder / "model").is_dir():
-        raise RunError(f"{folder} holds no model/ to push; train one, or leave out --model-repo")
     token = "" if dry_run else hub_token()
-    with locked(folder) as run, _staging(run) as staging, _clients_silenced():
-        if not force and (breaches := audit_run(folder)):
-            raise AuditError(
-                f"{folder} is not pushed: it breaks {len(breaches)} of its promises, first: "
-                f"{breaches[0].check} (see `minerkit audit {folder}`); mend it, or add --force"
-            )
+    with _staging(run) as staging, _clients_silenced():
         bundles = [data_bundle(run, repo, staging, reporter, model_repo)]
         if model_repo:
             bundles.append(model_bundle(run, model_repo, staging))

@@ -3,16 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import minerkit
 from minerkit.errors import HubError
-from minerkit.hub import upload as hub
-from minerkit.pipeline import commands as pipeline
+from minerkit.hub.access import check_access
+from minerkit.pipeline.commands import train
+from minerkit.pipeline.finished import evaluate_run, push_run, report_run
 from minerkit.recipe.recipe import Recipe
-from minerkit.reports.page.write import write_report
 from minerkit.reports.stats.run_summary import closing_account, push_command
 from minerkit.runtime.progress import Reporter
-from minerkit.storage.atomic import sha256
-from minerkit.storage.run_folder import Run, load
+from minerkit.storage.run_folder import load
 
 __all__ = ["run"]
 
@@ -51,36 +49,20 @@ def run(
     """
     reporter = reporter or Reporter(quiet=True)
     if push is not None:
-        hub.check_access([("dataset", push), ("model", model_repo or push)], private, reporter)
-    # Ingest, mining, statistics and the data set's card come before it.
-    pipeline.train(recipe, out, device, reporter, memory_gb=memory_gb)
+        check_access([("dataset", push), ("model", model_repo or push)], private, reporter)
+    train(recipe, out, device, reporter, memory_gb=memory_gb)  # mines first
     if recipe.split.dev_queries:
-        pipeline.evaluate_run(out, device=device, reporter=reporter, again=False)
-    _report(load(out), reporter)
+        evaluate_run(out, device=device, reporter=reporter, again=False)
+    report_run(out, reporter=reporter, again=False)
     if push is None:
         return closing_account(load(out))
     return closing_account(load(out), _pushed(out, push, model_repo or push, private, reporter))
 
 
-def _report(made: Run, reporter: Reporter) -> None:
-    """Write the page, unless it has been written of the run as it is."""
-    page = made.folder / "report.html"
-    key = {
-        "version": minerkit.__version__,
-        "run": sha256(made.folder / "manifest.json"),
-        "folder": str(made.folder),
-    }
-    if made.done("report", key) and page.is_file():
-        reporter.say("report: done before, nothing to do")
-        return
-    write_report(made, page)
-    made.mark("report", key, [])  # no hash: the user may have asked for a page with more examples since
-
-
 def _pushed(out: Path, repo: str, model_repo: str, private: bool, reporter: Reporter) -> list[dict[str, Any]]:
     """Push the run and its model; where that fails, say that only this is left to do."""
     try:
-        return hub.push(out, repo, model_repo, private=private, reporter=reporter)
+        return push_run(out, repo, model_repo, private=private, reporter=reporter)
     except HubError as error:
         again = push_command(str(out), repo, model_repo, private)
         raise HubError(f"{error}; all but the push is done, and `{again}` does the rest") from error

@@ -1,6 +1,7 @@
 """The manifest: what went in, what came out, and with which versions, seeds and timings."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from minerkit.recipe.recipe import Recipe
@@ -10,19 +11,16 @@ from minerkit.storage.run_folder import Run
 
 __all__ = ["write_manifest"]
 
-STAGES = ("ingest", "search", "select", "format", "finish")
 
-
-def write_manifest(run: Run, recipe: Recipe, trained: bool = False) -> None:
+def write_manifest(run: Run, recipe: Recipe, stages: Sequence[str]) -> None:
     """Write manifest.json, the last file of a run.
 
     Args:
         run: A run whose stages are done.
         recipe: The recipe it was made from.
-        trained: Whether the run's model was trained from the rows it has now.
+        stages: The names of the stages that are done, in order.
     """
-    names = (*STAGES, "train") if trained else STAGES
-    markers: dict[str, Any] = {stage: run.marker(stage) or {} for stage in names}
+    markers: dict[str, Any] = {stage: run.marker(stage) or {} for stage in stages}
     search = markers["search"]["facts"]
     outputs = {
         name: digest

@@ -1,4 +1,4 @@
-"""Work done piece by piece, each kept when it is done: what was killed goes on at the first that is not."""
+"""Work done in shards, each stored when it is done: after a kill it goes on at the first shard not stored."""
 
 import json
 import shutil
@@ -12,30 +12,30 @@ from minerkit.runtime.threads import torch_map
 from minerkit.storage.atomic import atomic_write, sha256
 from minerkit.storage.parquet import write
 
-__all__ = ["resumed"]
+__all__ = ["resume_shards"]
 
 Frames = dict[str, pl.DataFrame]
 
 
-def resumed(
+def resume_shards(
     folder: Path, key: Mapping[str, Any], count: int, make: Callable[[int], Frames], device: str = "cpu"
 ) -> Iterator[Frames]:
-    """Give the pieces of some work in order: those that are stored as they are, the others made and stored.
+    """Yield the shards of some work in order: stored ones as they are, the others made and stored.
 
-    A piece is an Arrow file a table, then a marker with their hashes: without a marker, or with a file that
-    is not as the marker says, there is no piece.
+    A shard is an Arrow file a table, then a marker with their hashes. Without a marker, or with a file that
+    does not match it, the shard is made again.
 
     Args:
-        folder: Where pieces are kept; the caller removes it when all is done.
-        key: All that the pieces depend on, as JSON. Pieces of another key are removed.
-        count: How many pieces there are.
-        make: Gives the tables of a piece, by name; called from several threads.
-        device: A torch device: where pieces are made.
+        folder: Where shards are stored; the caller removes it when all is done.
+        key: All that the shards depend on, as JSON. Shards of another key are removed.
+        count: How many shards there are.
+        make: Makes the tables of a shard, by name; called from several threads.
+        device: The torch device on which shards are made.
 
     Yields:
-        The tables of a piece.
+        The tables of a shard.
     """
-    written = json.dumps({**key, "pieces": count}, sort_keys=True).encode()
+    written = json.dumps({**key, "shards": count}, sort_keys=True).encode()
     owner = folder / "key.json"
     if not owner.is_file() or owner.read_bytes() != written:
         shutil.rmtree(folder, ignore_errors=True)
@@ -43,14 +43,14 @@ def resumed(
         with atomic_write(owner) as stream:
             stream.write(written)
 
-    def piece(number: int) -> Frames:
+    def shard(number: int) -> Frames:
         found = _stored(folder, number)
         if found is None:
             found = make(number)
             _store(folder, number, found)
         return found
 
-    yield from torch_map(piece, range(count), device)
+    yield from torch_map(shard, range(count), device)
 
 
 def _stored(folder: Path, number: int) -> Frames | None:

@@ -1,4 +1,4 @@
-"""A stage at work: what it writes appears in the run when it is done, all of it together."""
+"""The output of a stage at work: its files appear in the run when the stage is done, all of them together."""
 
 import shutil
 import time
@@ -15,19 +15,21 @@ from minerkit.storage import schema
 from minerkit.storage.atomic import atomic_write
 from minerkit.storage.parquet import Append, Parts, parquet_writer, write
 from minerkit.storage.run_folder import MARKERS, Run
-from minerkit.storage.shards import resumed
+from minerkit.storage.shards import resume_shards
 
-__all__ = ["Stage", "clear", "staged"]
+__all__ = ["StageOutput", "clear_shards", "staged_output"]
 
 
 @dataclass
-class Stage:
-    """A stage at work: what it writes is kept apart until all of it is there."""
+class StageOutput:
+    """What a stage writes, kept apart from the run until all of it is there."""
 
     name: str
     folder: Path
+    #: Everything that the output depends on, as JSON.
     key: Mapping[str, Any]
     staged: dict[str, Path] = field(default_factory=dict)
+    #: What the stage notes about its work; it is kept in the stage's marker.
     facts: dict[str, Any] = field(default_factory=dict)
 
     def write(self, name: str, frame: pl.DataFrame) -> None:
@@ -40,7 +42,7 @@ class Stage:
         stem = Path(name).stem
         if stem in schema.ARTEFACTS:
             frame = schema.fit(stem, frame)
-        with self._file(name) as stream:
+        with atomic_write(self._staged(name)) as stream:
             write(frame, stream)
 
     @contextmanager
@@ -56,21 +58,21 @@ class Stage:
         with parquet_writer(self._staged(name)) as append:
             yield append
 
-    def pieces(
+    def shards(
         self, name: str, count: int, make: Callable[[int], dict[str, pl.DataFrame]], device: str = "cpu"
     ) -> Iterator[dict[str, pl.DataFrame]]:
-        """Do work piece by piece; what was done before the run was cut is not done again.
+        """Do work shard by shard; what was done before the run was cut is not done again.
 
         Args:
             name: What is done.
-            count: How many pieces there are.
-            make: Gives the tables of a piece, by name; called from several threads.
-            device: A torch device: where pieces are made.
+            count: How many shards there are.
+            make: Makes the tables of a shard, by name; called from several threads.
+            device: The torch device on which shards are made.
 
         Yields:
-            The tables of each piece, in order.
+            The tables of each shard, in order.
         """
-        return resumed(_pieces(self.folder, self.name) / name, self.key, count, make, device)
+        return resume_shards(_shards(self.folder, self.name) / name, self.key, count, make, device)
 
     def scratch(self, name: str) -> Path:
         """Name a file that is of use while the stage is at work only."""
@@ -84,7 +86,7 @@ class Stage:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file; it appears in the run when the stage is done."""
-        with self._file(name) as stream:
+        with atomic_write(self._staged(name)) as stream:
             stream.write(text.encode())
 
     def directory(self, name: str) -> Path:
@@ -93,9 +95,6 @@ class Stage:
         target.mkdir()
         return target
 
-    def _file(self, name: str) -> Any:
-        return atomic_write(self._staged(name))
-
     def _staged(self, name: str) -> Path:
         target = self.folder / MARKERS / "staged" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -103,51 +102,51 @@ class Stage:
         return target
 
 
-def clear(run: Run, name: str) -> None:
-    """Remove the pieces of a stage that is done: all of them are in its files.
+def clear_shards(run: Run, name: str) -> None:
+    """Remove the shards of a stage that is done: all of them are in its files.
 
     Args:
         run: The run.
         name: The stage's name.
     """
-    shutil.rmtree(_pieces(run.folder, name), ignore_errors=True)
+    shutil.rmtree(_shards(run.folder, name), ignore_errors=True)
 
 
-def _pieces(folder: Path, stage: str) -> Path:
-    return folder / MARKERS / "pieces" / stage
+def _shards(folder: Path, stage: str) -> Path:
+    return folder / MARKERS / "shards" / stage
 
 
 @contextmanager
-def staged(run: Run, name: str, key: Mapping[str, Any]) -> Iterator[Stage]:
+def staged_output(run: Run, name: str, key: Mapping[str, Any]) -> Iterator[StageOutput]:
     """Do a stage: its files replace the old ones together, then its marker is written.
 
     Args:
         run: The run.
         name: The stage's name.
-        key: Everything the stage's outputs depend on, as JSON.
+        key: Everything the stage's output depends on, as JSON.
 
     Yields:
-        The stage, to write to.
+        The output to write to.
 
     Raises:
         RunError: The disk is full or cannot be written; the old files are as they were.
     """
     started = time.monotonic()
-    work = Stage(name, run.folder, key)
+    output = StageOutput(name, run.folder, key)
     place = run.folder / MARKERS / "staged"
     try:
         shutil.rmtree(place, ignore_errors=True)
-        yield work
+        yield output
         # From here on the run is not finished until the manifest is written again.
         (run.folder / "manifest.json").unlink(missing_ok=True)
         (run.folder / MARKERS / f"{name}.json").unlink(missing_ok=True)
-        for file, path in work.staged.items():
+        for file, path in output.staged.items():
             if (run.folder / file).is_dir():
                 (run.folder / file).rename(place / f"old {file}")
             path.replace(run.folder / file)
-        files = [file for name in work.staged for file in _files(run, name)]
-        run.mark(name, key, files, round(time.monotonic() - started, 3), work.facts)
-        clear(run, name)
+        files = [file for staged in output.staged for file in _files(run, staged)]
+        run.mark(name, key, files, round(time.monotonic() - started, 3), output.facts)
+        clear_shards(run, name)
     except OSError as error:
         raise RunError(
             f"{run.folder}: cannot write ({error.strerror or error}); free some space or choose another "

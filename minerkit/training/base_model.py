@@ -8,7 +8,6 @@ import polars as pl
 from minerkit.errors import EncoderError, TrainingError
 from minerkit.recipe.recipe import LOSSES, Recipe
 from minerkit.runtime.models import load_model
-from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.training.scratch_model import scratch_folder
 
 __all__ = ["check_base", "load_base"]
@@ -27,12 +26,12 @@ def check_base(recipe: Recipe) -> None:
         _load(recipe, recipe.train.base, "cpu", 0)
 
 
-def load_base(recipe: Recipe, run: Run, device: str, seed: int) -> Any:
+def load_base(recipe: Recipe, texts: pl.Series | None, device: str, seed: int) -> Any:
     """Load the model that training starts from.
 
     Args:
         recipe: The recipe.
-        run: A mined run; `scratch` is made from its train texts.
+        texts: The train texts, from which `scratch` is made; None where the base is another.
         device: cpu, cuda or mps.
         seed: Seed of all weights that are new.
 
@@ -43,8 +42,8 @@ def load_base(recipe: Recipe, run: Run, device: str, seed: int) -> Any:
         TrainingError: It cannot be loaded, or not as the recipe wants it.
     """
     name = recipe.train.base
-    if name == "scratch":
-        name = str(scratch_folder(_train_texts(run), recipe.train.family, seed))
+    if texts is not None:
+        name = str(scratch_folder(texts, recipe.train.family, seed))
     return _load(recipe, name, device, seed)
 
 
@@ -75,15 +74,3 @@ def _load(recipe: Recipe, name: str, device: str, seed: int) -> Any:
     # A folder's last names look like a Hub name; nobody is asked for it.
     model.model_card_data.local_files_only = Path(name).expanduser().is_dir()
     return model
-
-
-def _train_texts(run: Run) -> pl.Series:
-    """Give the texts of the train side; those held out stay unseen."""
-    splits = run.read(f"{MARKERS}/documents.parquet")
-    parts = [
-        run.read("queries.parquet").filter(pl.col("split") == "train")["text"],
-        run.read("corpus.parquet")
-        .join(splits, on="doc_id", maintain_order="left")
-        .filter(pl.col("split") == "train")["text"],
-    ]
-    return pl.concat(parts)

@@ -8,6 +8,7 @@ from minerkit.evaluation.comparison import compare
 from minerkit.evaluation.dev_split import read_dev_split
 from minerkit.evaluation.recipe_evaluators import dev_evaluator
 from minerkit.pipeline import commands as pipeline
+from minerkit.pipeline import finished
 from minerkit.recipe.recipe import Eval, Train
 from minerkit.search.bm25 import bm25_search
 from minerkit.search.request import Pairs
@@ -176,9 +177,9 @@ def test_what_cannot_be_scored_is_one_clear_line(answers_run, tmp_path):
 
 def test_the_result_is_kept_in_the_run(answers_run):
     _, run = answers_run
-    found = pipeline.evaluate_run(run.folder, device="cpu")
+    found = finished.evaluate_run(run.folder, device="cpu")
     assert json.loads((run.folder / "evaluation.json").read_text()) == found
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
 
 
 def test_recipe_places_are_measured(answers_run):

@@ -24,9 +24,9 @@ CONFIGS = {
 }
 PUSH = """
 from pathlib import Path
-from minerkit.hub import upload as hub
+from minerkit.pipeline.finished import push_run
 from minerkit.runtime.progress import Reporter
-result = hub.push(Path({run!r}), {repo!r}, reporter=Reporter(), {options})
+result = push_run(Path({run!r}), {repo!r}, reporter=Reporter(), {options})
 """
 
 

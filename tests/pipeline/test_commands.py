@@ -15,7 +15,7 @@ import pytest
 from minerkit.errors import MinerkitError, RunError, SourceError
 from minerkit.mining.filters import filter_false_negatives
 from minerkit.pipeline import commands as pipeline
-from minerkit.pipeline import context as work
+from minerkit.pipeline import finished, shards
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Recipe
 from minerkit.storage.run_folder import load, locked
@@ -39,7 +39,7 @@ def pairs_file(sample_pairs, tmp_path_factory) -> Path:
 
 
 def test_sample_run_is_clean_and_pinned(sample_run):
-    assert pipeline.audit_run(sample_run) == []
+    assert finished.audit_run(sample_run) == []
     stats = json.loads((sample_run / "stats.json").read_text())
     assert (stats["input"]["rows"], stats["qrels"], stats["documents"]) == (659, 632, 630)
     assert stats["queries"] == {"train": 560, "dev": 60}
@@ -94,7 +94,7 @@ def test_a_changed_section_reruns_from_the_first_stage_it_touches(pairs_file, tm
     place = order.index(first)
     assert all(after[stage] == before[stage] for stage in order[:place])
     assert after[first] != before[first]
-    assert pipeline.audit_run(tmp_path / "run") == []
+    assert finished.audit_run(tmp_path / "run") == []
 
 
 def test_a_damaged_output_is_made_anew(pairs_file, tmp_path):
@@ -198,7 +198,7 @@ def test_planted_leaks_do_not_come_through(sample_pairs, tmp_path, strategy):
         mine={"relative_margin": None, "absolute_margin": None, "strategy": strategy, "negatives": 10},
     )
     run = pipeline.mine(spec, tmp_path / "run", "cpu")
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
     key = match_key(pl.col("text")).alias("key")
     corpus, queries = (
         run.read("corpus.parquet").select("doc_id", key),
@@ -250,7 +250,7 @@ def test_queries_that_cannot_be_filled_are_rejected_with_a_reason(pairs_file, tm
     assert len(rejected) > 0
     assert set(rejected["reason"]) == {"too few negatives"}
     assert rejected["text"].str.contains(r"^\d of 5: ").all()
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
 
 
 def test_fewer_documents_than_negatives_is_one_clear_line(tmp_path):
@@ -315,7 +315,7 @@ def test_chinese_questions_find_chinese_passages(tmp_path):
     run = pipeline.mine(recipe_for(file, clean={"near_duplicate": 1.0}), tmp_path / "run", "cpu")
     stats = json.loads((run.folder / "stats.json").read_text())
     assert stats["retrieval"]["accuracy@10"] > 0.9
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
 
 
 def test_load_refuses_what_is_not_a_run(tmp_path):
@@ -338,7 +338,7 @@ def test_squad_agrees_with_brute_force(real_data, minilm, tmp_path):
         },
     )  # fmt: skip
     run = pipeline.mine(spec, tmp_path / "run", "cpu")
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
     from tests.support.brute_force import disagreements
 
     assert disagreements(run, spec, np.random.default_rng(0), 2000) == []
@@ -354,7 +354,7 @@ def test_squad_agrees_with_brute_force(real_data, minilm, tmp_path):
 )
 def test_every_sample_is_mined_clean_and_pinned(name, rows, positives, documents, mined):
     run = load(mined(name))
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
     account = pipeline.ingest_account(run, load_recipe(name, sample=True))
     assert (account["rows"], account["positives"], account["documents"]) == (rows, positives, documents)
     train = run.read("train.parquet")
@@ -385,7 +385,7 @@ def test_judged_negatives_are_used_and_marked_and_a_low_grade_is_neither(tmp_pat
     source = {"path": str(file), "query": "q", "positive": "d", "relevance": "r", "min_relevance": 2}
     spec = recipe_for(file, source=source, mine={"negatives": 1})
     run = pipeline.mine(spec, tmp_path / "run", "cpu")
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
     counts = run.read("qrels.parquet")["relevance"].value_counts().sort("relevance").rows()
     assert counts == [(0, 10), (1, 10), (2, 10)]
     assert len(run.read("pairs.parquet")) == 10
@@ -406,7 +406,7 @@ def test_captions_of_one_item_are_never_each_others_negatives(tmp_path):
         mine={"negatives": 3, "relative_margin": 0},
     )
     run = pipeline.mine(spec, tmp_path / "run", "cpu")
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
     documents, queries = run.read("corpus.parquet"), run.read("queries.parquet")
     met = run.read("negatives.parquet").join(documents, on="doc_id").join(queries, on="query_id")
     assert (met["group"] != met["group_right"]).all()
@@ -427,7 +427,7 @@ def test_a_question_that_does_not_find_its_own_positive_is_dropped_by_the_round_
     swapped.write_parquet(tmp_path / "p.parquet")
     spec = recipe_for(tmp_path / "p.parquet", mine={"negatives": 2, "round_trip": 20})
     run = pipeline.mine(spec, tmp_path / "run", "cpu")
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
     lost = run.read("rejected.parquet").filter(pl.col("reason").str.contains("first 20 documents"))
     assert pairs["query"][0] in lost["text"].to_list()
     assert len(lost) < 30
@@ -444,7 +444,7 @@ def test_documents_of_the_other_side_are_mined_only_where_the_recipe_says_so(sam
             mine={"negatives": 3},
         )
         run = pipeline.mine(spec, tmp_path / f"run-{shared}", "cpu")
-        assert pipeline.audit_run(run.folder) == []
+        assert finished.audit_run(run.folder) == []
         sides = run.read(".stages/documents.parquet").rename({"split": "side"})
         found = (
             run.read("negatives.parquet")
@@ -491,10 +491,10 @@ def test_a_run_in_many_shards_is_the_run_in_one(sample_pairs, tmp_path, monkeypa
     file = several_positives(sample_pairs.head(160), tmp_path / "pairs.parquet")
     spec = recipe_for(file, mine=rules, split={"dev_queries": 25})
     whole = pipeline.mine(spec, tmp_path / "whole", "cpu")
-    monkeypatch.setattr(work, "LEAST", 9)
-    monkeypatch.setattr(work, "MOST", 9)
+    monkeypatch.setattr(shards, "LEAST", 9)
+    monkeypatch.setattr(shards, "MOST", 9)
     parts = pipeline.mine(spec, tmp_path / "parts", "cpu")
-    assert pipeline.audit_run(parts.folder) == []
+    assert finished.audit_run(parts.folder) == []
     for file in sorted(whole.folder.glob("*.parquet")):
         assert parts.read(file.name).equals(whole.read(file.name)), file.name
     assert parts.read_json("stats.json") == whole.read_json("stats.json")
@@ -508,7 +508,7 @@ def test_each_query_of_a_split_is_in_one_shard_and_in_order(sample_run):
 
 
 def test_what_a_killed_run_was_writing_is_removed(tmp_path):
-    for folder in (tmp_path, tmp_path / ".stages" / "pieces"):
+    for folder in (tmp_path, tmp_path / ".stages" / "shards"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".README.md.99999999.part").write_bytes(b"half")
     with locked(tmp_path):

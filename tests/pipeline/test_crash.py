@@ -117,8 +117,8 @@ def whole(pairs, tmp_path_factory) -> tuple[Place, float]:
 def test_a_run_left_alone_makes_each_piece_and_embedding_once(whole):
     place, _ = whole
     made = place.made()
-    pieces = [line for line in made if line.startswith("made candidates")]
-    assert len(pieces) == -(-(PAIRS - DEV) // SHARD) + -(-DEV // SHARD)
+    shards = [line for line in made if line.startswith("made candidates")]
+    assert len(shards) == -(-(PAIRS - DEV) // SHARD) + -(-DEV // SHARD)
     assert max(count for line, count in made.items() if "encoded" not in line) == 1
     assert place.texts_encoded() == 2 * PAIRS
 
@@ -147,15 +147,15 @@ def test_a_run_killed_at_random_ends_as_one_left_alone(whole, pairs, tmp_path, s
 def check_what_was_repeated(place: Place, left_alone: Place, kills: int) -> None:
     """A piece that was stored is never made again, and a kill costs at most what was being made."""
     made = place.made()
-    pieces = {line for line in left_alone.made() if line.startswith("stored")}
+    shards = {line for line in left_alone.made() if line.startswith("stored")}
     stored = {line: count for line, count in made.items() if line.startswith("stored")}
-    assert stored.keys() <= pieces
-    assert len(stored) >= len(pieces) - kills  # a kill can fall between a piece's marker and its note
+    assert stored.keys() <= shards
+    assert len(stored) >= len(shards) - kills  # a kill can fall between a shard's marker and its note
     assert max(stored.values()) == 1
-    assert sum(count for line, count in made.items() if line.startswith("made")) <= len(pieces) + kills
+    assert sum(count for line, count in made.items() if line.startswith("made")) <= len(shards) + kills
     assert place.texts_encoded() <= left_alone.texts_encoded() + kills * ENCODED
     assert not list(place.folder.rglob(".*.part"))
-    assert not list(place.run.rglob("staged/*")) and not (place.run / ".stages/pieces/search").exists()
+    assert not list(place.run.rglob("staged/*")) and not (place.run / ".stages/shards/search").exists()
 
 
 def harm(path: Path, rng: random.Random) -> None:
@@ -194,10 +194,10 @@ def test_a_damaged_piece_is_found_and_made_again(whole, pairs, tmp_path, seed):
         time.sleep(0.02)
     process.kill()
     process.communicate()
-    pieces = [path for path in place.files() if "pieces" in path.parts and path.parent.name == "candidates"]
+    shards = [path for path in place.files() if "shards" in path.parts and path.parent.name == "candidates"]
     stored = sum(1 for line in place.made() if line.startswith("stored candidates"))
     assert stored >= 7 and not (place.run / ".stages/search.json").exists()
-    harm(rng.choice([path for path in pieces if path.stem[:6].isdigit() and int(path.stem[:6]) < 8]), rng)
+    harm(rng.choice([path for path in shards if path.stem[:6].isdigit() and int(path.stem[:6]) < 8]), rng)
     place.finish()
     assert place.results() == left_alone.results()
     again = [line for line, count in place.made().items() if line.startswith("stored") and count > 1]

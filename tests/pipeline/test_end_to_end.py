@@ -18,12 +18,14 @@ import minerkit
 from minerkit.errors import RecipeError
 from minerkit.pipeline import commands as pipeline
 from minerkit.pipeline import end_to_end as endtoend
+from minerkit.pipeline import finished
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Recipe
 from minerkit.reports.terminal.run_summary import render_closing
 from minerkit.runtime.progress import Reporter
 from tests.support.hub import TOKEN
 
+DECLARED = {stage.name: stage for stage in pipeline.STAGES}
 STAGES = ["ingest", "search", "select", "format", "finish", "train", "eval", "report"]
 
 
@@ -88,7 +90,7 @@ def times(folder: Path) -> dict[str, int]:
 
 def test_a_run_mines_trains_scores_and_reports(done):
     folder, account = done
-    assert pipeline.audit_run(folder) == []
+    assert finished.audit_run(folder) == []
     assert [Path(name).name for name in account["files"]] == [
         "train.parquet", "dev.parquet", "model", "report.html", "README.md", "evaluation.json",
     ]  # fmt: skip
@@ -142,21 +144,19 @@ def test_cut_in_any_stage_it_goes_on_at_the_first_that_is_not_done(done, recipe,
     for place, stage in enumerate(STAGES):
         reporter = Lines()
         with monkeypatch.context() as patch:
-            if stage in pipeline.STAGES:
-                patch.setitem(pipeline.STAGES, stage, (pipeline.STAGES[stage][0], cut))
-            elif stage == "train":
-                patch.setattr(pipeline.training, "train", cut)
+            if stage in DECLARED:
+                patch.setitem(DECLARED[stage].__dict__, "perform", cut)
             elif stage == "eval":
-                patch.setattr(pipeline, "compare", cut)
+                patch.setattr(finished, "compare", cut)
             else:
-                patch.setattr(endtoend, "write_report", cut)
+                patch.setattr(finished, "write_report", cut)
             with pytest.raises(KeyboardInterrupt):
                 endtoend.run(recipe, tmp_path / "run", device="cpu", reporter=reporter)
         assert reporter.skipped() == STAGES[: max(0, place - 1)], stage
     account = endtoend.run(recipe, tmp_path / "run", device="cpu")
     assert account["scores"] == done[1]["scores"]
     assert rows(tmp_path / "run") == rows(done[0])
-    assert pipeline.audit_run(tmp_path / "run") == []
+    assert finished.audit_run(tmp_path / "run") == []
 
 
 @pytest.mark.slow
@@ -181,7 +181,7 @@ def test_killed_after_a_stage_the_same_command_goes_on(done, recipe_file, tmp_pa
 
 
 def test_scores_of_other_models_stay_when_nothing_changed(run, recipe):
-    pipeline.evaluate_run(run, [str(run / "model")], device="cpu")
+    finished.evaluate_run(run, [str(run / "model")], device="cpu")
     reporter = Lines()
     endtoend.run(recipe, run, device="cpu", reporter=reporter)
     assert "eval" in reporter.skipped()
@@ -329,7 +329,7 @@ def test_a_push_that_fails_leaves_the_run_whole_and_says_how_to_repeat_it(hub, c
     again = f"minerkit push {run} --repo user/data --model-repo user/fails --private"
     assert again in str(caught.value) and TOKEN not in str(caught.value)
     assert hub.heal() == []
-    assert pipeline.audit_run(run) == []
+    assert finished.audit_run(run) == []
     client(f"""
 import contextlib, io
 from minerkit.cli import app

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from minerkit.pipeline import commands as pipeline
+from minerkit.pipeline import finished
 from minerkit.recipe.recipe import Recipe
 
 
@@ -25,7 +26,7 @@ def clean_run(sample_pairs, tmp_path_factory) -> Path:
         }
     )
     pipeline.mine(spec, folder / "run", "cpu")
-    assert pipeline.audit_run(folder / "run") == []
+    assert finished.audit_run(folder / "run") == []
     return folder / "run"
 
 
@@ -119,7 +120,7 @@ def test_a_breach_is_named_with_its_rows(clean_run, tmp_path, check):
     run = tmp_path / "run"
     shutil.copytree(clean_run, run)
     BREACHES[check](run)
-    found = {breach.check: breach for breach in pipeline.audit_run(run)}
+    found = {breach.check: breach for breach in finished.audit_run(run)}
     assert check in found
     assert found[check].rows > 0
     assert found[check].examples
@@ -134,7 +135,7 @@ def test_a_ratio_that_is_off_is_named(clean_run, tmp_path):
             "negatives: 5", "negatives: null"
         )
     )
-    checks = [breach.check for breach in pipeline.audit_run(run)]
+    checks = [breach.check for breach in finished.audit_run(run)]
     assert "positives are 25.00% of each split" in checks
 
 

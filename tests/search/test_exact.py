@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from minerkit.embeddings.vectors import Vectors
 from minerkit.search import Hits, Index, Pairs, Request, scan
-from minerkit.search import exact_score as search
+from minerkit.search import exact as search
 from minerkit.search import quantised_documents as coded
 from minerkit.search import rescore as found
 from minerkit.search.quantise import Format

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from minerkit.pipeline import commands as pipeline
+from minerkit.pipeline import finished
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Search
 from minerkit.search import Hits, Index, Request
@@ -119,7 +120,7 @@ def test_an_approximate_run_says_so_and_fills_every_query(tmp_path):
     exact = pipeline.mine(load_recipe("ai-ir", sample=True), tmp_path / "exact", "cpu")
     spec = load_recipe("ai-ir", {"search.mode": "ann", "search.recall_target": 0.8}, sample=True)
     run = pipeline.mine(spec, tmp_path / "ann", "cpu")
-    assert pipeline.audit_run(tmp_path / "ann") == []
+    assert finished.audit_run(tmp_path / "ann") == []
     facts = run.read_json("manifest.json")["search"]
     assert facts["mode"] == "ann" and facts["recall"] >= 0.8 and facts["probes"] > 0
     assert len(run.read("negatives.parquet")) == len(exact.read("negatives.parquet"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from minerkit.errors import SourceError
 from minerkit.recipe.recipe import Source
 from minerkit.sources import json_rows as json_tables
-from minerkit.sources import read_records as rows
+from minerkit.sources import records as rows
 from minerkit.sources import tables
 from minerkit.sources.files import table_files
 from minerkit.sources.formats import pairs as pair_rows

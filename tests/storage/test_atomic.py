@@ -81,8 +81,8 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path):
 def test_a_folder_is_made_anew_where_a_killed_process_has_left_of_it(tmp_path):
     for content in ("half", "whole"):
         code = (
-            "import os, sys; from pathlib import Path; from minerkit.storage.atomic import making\n"
-            "with making(Path(sys.argv[1])) as made:\n"
+            "import os, sys; from pathlib import Path; from minerkit.storage.atomic import atomic_folder\n"
+            "with atomic_folder(Path(sys.argv[1])) as made:\n"
             f"    (made / '{content}').touch(); '{content}' == 'half' and os._exit(9)"
         )
         subprocess.run([sys.executable, "-c", code, str(tmp_path / "there")], check=False)
@@ -91,8 +91,8 @@ def test_a_folder_is_made_anew_where_a_killed_process_has_left_of_it(tmp_path):
 
 def test_what_a_killed_process_has_left_is_swept_and_what_is_being_written_stays(tmp_path):
     code = (
-        "import os, sys; from pathlib import Path; from minerkit.storage.atomic import replacing\n"
-        "with replacing(Path(sys.argv[1])) as stream:\n"
+        "import os, sys; from pathlib import Path; from minerkit.storage.atomic import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as stream:\n"
         "    stream.write(b'half'); stream.flush(); os._exit(9)"
     )
     (tmp_path / "deep").mkdir()

@@ -3,13 +3,13 @@ import json
 import polars as pl
 import pytest
 
-from minerkit.storage.shards import resumed
+from minerkit.storage.shards import resume_shards
 
 KEY = {"version": 1, "after": {"corpus.parquet": "abc"}}
 
 
 class Making:
-    """Makes pieces and remembers which."""
+    """Makes shards and remembers which."""
 
     def __init__(self, dies_at: int | None = None) -> None:
         self.made: list[int] = []
@@ -27,19 +27,21 @@ class Making:
 
 
 def run(folder, make: Making, key=KEY, count: int = 5) -> list[tuple]:
-    return [(piece["rows"]["id"][7], piece["more"].item()) for piece in resumed(folder, key, count, make)]
+    return [
+        (shard["rows"]["id"][7], shard["more"].item()) for shard in resume_shards(folder, key, count, make)
+    ]
 
 
 EXPECTED = [(f"q{number}-7", number) for number in range(5)]
 
 
-def test_pieces_come_in_order(tmp_path):
+def test_shards_come_in_order(tmp_path):
     make = Making()
-    assert run(tmp_path / "pieces", make) == EXPECTED
+    assert run(tmp_path / "shards", make) == EXPECTED
     assert sorted(make.made) == [0, 1, 2, 3, 4]
 
 
-def test_pieces_that_are_there_are_not_made_again(tmp_path):
+def test_shards_that_are_there_are_not_made_again(tmp_path):
     run(tmp_path, Making())
     make = Making()
     assert run(tmp_path, make) == EXPECTED
@@ -56,7 +58,7 @@ def test_work_that_was_cut_goes_on_where_it_was(tmp_path):
 
 def test_a_piece_is_stored_before_it_is_given(tmp_path):
     make = Making()
-    for number, _ in enumerate(resumed(tmp_path, KEY, 5, make)):
+    for number, _ in enumerate(resume_shards(tmp_path, KEY, 5, make)):
         if number == 2:
             break
     again = Making()
@@ -96,7 +98,7 @@ def test_a_harmed_piece_is_made_again_and_no_other(tmp_path, harm, file):
 
 @pytest.mark.parametrize("place", range(0, 40, 3))
 @pytest.mark.parametrize("bit", [1, 128])
-def test_pieces_whose_key_has_a_flipped_bit_are_made_again(tmp_path, place, bit):
+def test_shards_whose_key_has_a_flipped_bit_are_made_again(tmp_path, place, bit):
     run(tmp_path, Making())
     content = bytearray((tmp_path / "key.json").read_bytes())
     content[place] ^= bit
@@ -119,7 +121,7 @@ def test_every_bit_of_a_marker_matters(tmp_path):
         assert make.made == [2], bytes(content)
 
 
-def test_pieces_of_another_key_are_removed(tmp_path):
+def test_shards_of_another_key_are_removed(tmp_path):
     run(tmp_path, Making(), {**KEY, "version": 2}, count=9)
     make = Making()
     assert run(tmp_path, make) == EXPECTED
@@ -134,10 +136,10 @@ def test_the_order_of_a_key_does_not_matter(tmp_path):
     assert make.made == []
 
 
-def test_stored_pieces_have_the_rows_and_types_they_were_made_with(tmp_path):
+def test_stored_shards_have_the_rows_and_types_they_were_made_with(tmp_path):
     frame = pl.DataFrame({"a": [None, "x"], "b": [1.5, -0.0]}, schema={"a": pl.String, "b": pl.Float32})
-    (first,) = resumed(tmp_path, KEY, 1, lambda _: {"rows": frame, "none": frame.clear()})
-    (again,) = resumed(tmp_path, KEY, 1, Making(dies_at=0))
+    (first,) = resume_shards(tmp_path, KEY, 1, lambda _: {"rows": frame, "none": frame.clear()})
+    (again,) = resume_shards(tmp_path, KEY, 1, Making(dies_at=0))
     for name in ("rows", "none"):
         assert again[name].equals(first[name]) and again[name].schema == frame.schema
 

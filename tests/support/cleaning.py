@@ -39,7 +39,7 @@ def clean(
 
 
 def linked(*columns: pl.Series, threshold: float | None = 0.9, memory: int = 1 << 20, folder=None) -> Linked:
-    return linked_texts(lambda: columns, threshold, memory, folder)
+    return linked_texts(columns, threshold, memory, folder)
 
 
 def keyed(found: Linked, *frames: pl.DataFrame) -> Sequence[pl.DataFrame]:

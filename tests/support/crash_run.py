@@ -18,13 +18,12 @@ def small_parts() -> None:
     """Make parts so small that a run of some seconds has many."""
     from minerkit.embeddings import cache
     from minerkit.embeddings.encoders.lsa import LsaEncoder
-    from minerkit.pipeline import context as work
-    from minerkit.storage import shards as pieces
-    from minerkit.storage import stage as staging
+    from minerkit.pipeline import shards as query_shards
+    from minerkit.storage import shards, stage
 
-    work.LEAST = work.MOST = 100
+    query_shards.LEAST = query_shards.MOST = 100
     cache.SHARD = 200
-    stored, resumed, encode = pieces._store, pieces.resumed, LsaEncoder.encode
+    stored, resumed, encode = shards._store, shards.resume_shards, LsaEncoder.encode
 
     def noted_store(folder, number, frames):
         stored(folder, number, frames)
@@ -41,7 +40,7 @@ def small_parts() -> None:
         note(f"encoded {len(texts)}")
         return encode(self, texts, *rest)
 
-    pieces._store, staging.resumed, LsaEncoder.encode = noted_store, noted_resumed, noted_encode
+    shards._store, stage.resume_shards, LsaEncoder.encode = noted_store, noted_resumed, noted_encode
 
 
 def main() -> None:

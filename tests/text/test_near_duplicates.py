@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit.text import near_duplicate_pairs as module
+from minerkit.text import near_duplicates as module
 from minerkit.text import prefix_filter as prefixes
 from minerkit.text.near_duplicates import near_duplicate_pairs
 from minerkit.text.normalisation import match_key

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.text import tokenize as module
+from minerkit.text import words as module
 from minerkit.text.words import TOKEN, tokenize
 
 REPORTS = Path(__file__).parents[2] / "recipes" / "samples" / "semiconductor-zh" / "reports"

@@ -1,22 +1,30 @@
-"""The stage that accounts for everything."""
+"""The stage that accounts for everything: rejected rows, statistics, the resolved recipe."""
 
 import json
+from typing import Any
 
 import polars as pl
 
-from minerkit.pipeline.context import Work
+from minerkit.pipeline.context import Context
+from minerkit.pipeline.stage import Stage
 from minerkit.recipe.load import recipe_yaml
+from minerkit.recipe.recipe import Recipe
+from minerkit.reports.cards.dataset_card import hand_written
 from minerkit.reports.stats.run_statistics import run_stats
 from minerkit.storage.run_folder import MARKERS
 from minerkit.storage.schema import SPLITS
-from minerkit.storage.stage import Stage
+from minerkit.storage.stage import StageOutput
 
-__all__ = ["finish"]
+__all__ = ["STAGE"]
 
 
-def finish(work: Work, stage: Stage) -> None:
-    """Account for everything: rejected rows, statistics, the resolved recipe."""
-    run = work.run
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    return {"recipe": recipe.model_dump(mode="json"), "card": hand_written(recipe)}
+
+
+def _finish(context: Context, output: StageOutput) -> None:
+    """Count the run, and write down how it was made."""
+    run = context.run
     rejected = run.rejected(["ingest", "select"])
     frames = {name: run.read(f"{name}.parquet") for name in ("queries", "qrels", "negatives")}
     frames["corpus"] = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()
@@ -25,7 +33,31 @@ def finish(work: Work, stage: Stage) -> None:
     frames |= {name: run.read(f"{MARKERS}/{name}.parquet") for name in ("accounts", "verdicts")}
     frames["rejected"] = rejected
     files = {name: run.scan(f"{name}.parquet") for name in ("corpus", "pairs", *SPLITS)}
-    facts = {name: (run.marker(name) or {})["facts"] for name in ("ingest", "search")}
-    stage.write("rejected.parquet", rejected)
-    stage.write_text("recipe.yaml", recipe_yaml(work.recipe))
-    stage.write_text("stats.json", json.dumps(run_stats(frames, files, facts), indent=1, ensure_ascii=False))
+    facts = {name: run.facts(name) for name in ("ingest", "search")}
+    output.write("rejected.parquet", rejected)
+    output.write_text("recipe.yaml", recipe_yaml(context.recipe))
+    output.write_text("stats.json", json.dumps(run_stats(frames, files, facts), indent=1, ensure_ascii=False))
+
+
+STAGE = Stage(
+    name="finish",
+    version=6,
+    settings=_settings,
+    reads=(
+        "candidates.parquet",
+        "corpus.parquet",
+        "dev.parquet",
+        "negatives.parquet",
+        "pairs.parquet",
+        "qrels.parquet",
+        "queries.parquet",
+        "train.parquet",
+        f"{MARKERS}/accounts.parquet",
+        f"{MARKERS}/documents.parquet",
+        f"{MARKERS}/ingest.rejected.parquet",
+        f"{MARKERS}/select.rejected.parquet",
+        f"{MARKERS}/verdicts.parquet",
+    ),
+    writes=("recipe.yaml", "rejected.parquet", "stats.json"),
+    perform=_finish,
+)

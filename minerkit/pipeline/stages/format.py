@@ -1,32 +1,39 @@
-"""The stage that writes training rows."""
+"""The stage that writes the training rows, shard by shard."""
 
 from typing import Any
 
 import polars as pl
 
 from minerkit.mining.examples import format_examples
-from minerkit.pipeline.context import Shard, Work, document_texts, shards
+from minerkit.pipeline.context import Context
+from minerkit.pipeline.shards import Shard, query_shards
+from minerkit.pipeline.stage import Stage, sections
+from minerkit.recipe.recipe import Recipe
 from minerkit.runtime.threads import ahead
 from minerkit.storage import schema
 from minerkit.storage.parquet import encode_row_group
 from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.storage.schema import SPLITS
-from minerkit.storage.stage import Stage
+from minerkit.storage.stage import StageOutput
 
-__all__ = ["write_examples"]
+__all__ = ["STAGE"]
 
 #: The place of a row, from 0.
 PLACE = pl.int_range(pl.len(), dtype=pl.Int32)
 
 
-def write_examples(work: Work, stage: Stage) -> None:
-    """Write the training rows, shard by shard."""
-    recipe, run, queries = work.recipe, work.run, work.run.read("queries.parquet")
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    return {**sections(recipe, "format"), "names": recipe.names, "negatives": recipe.mine.negatives}
+
+
+def _format(context: Context, output: StageOutput) -> None:
+    """Write the rows of each split; a split without rows has columns all the same."""
+    recipe, run = context.recipe, context.run
+    queries = run.read("queries.parquet")
     lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
     width = recipe.mine.negatives or _most_negatives(run)
-
     ids = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()["doc_id"]
-    texts, candidates = document_texts(work), run.parts("candidates.parquet")
+    texts, candidates = context.document_texts(), run.parts("candidates.parquet")
 
     def rows(split: str, own: pl.DataFrame, relevant: pl.DataFrame) -> Any:
         negatives = run.between("negatives.parquet", own["query_id"])
@@ -47,11 +54,11 @@ def write_examples(work: Work, stage: Stage) -> None:
         relevant = candidates.one(shard.number, "query_id", "doc_id", "score", where=pl.col("relevance") > 0)
         return rows(shard.split, own, relevant.join(own, on="query_id", how="semi", maintain_order="left"))
 
-    with stage.table("train.parquet") as add_train, stage.table("dev.parquet") as add_dev:
+    with output.table("train.parquet") as add_train, output.table("dev.parquet") as add_dev:
         add = {"train": add_train, "dev": add_dev}
-        for split in SPLITS:  # a split without rows has columns all the same
+        for split in SPLITS:
             add[split](rows(split, queries.clear(), schema.empty("candidates")))
-        parts = shards(queries)
+        parts = query_shards(queries)
         for shard, made in zip(parts, ahead(formatted, parts), strict=True):
             add[shard.split](made)
 
@@ -59,3 +66,20 @@ def write_examples(work: Work, stage: Stage) -> None:
 def _most_negatives(run: Run) -> int:
     counts = run.scan("negatives.parquet").group_by("query_id").len()
     return int(counts.select(pl.col("len").max().fill_null(0)).collect(engine="streaming").item())
+
+
+STAGE = Stage(
+    name="format",
+    version=2,
+    settings=_settings,
+    reads=(
+        "candidates.parquet",
+        "corpus.parquet",
+        "negatives.parquet",
+        "queries.parquet",
+        f"{MARKERS}/documents.parquet",
+        f"{MARKERS}/select.rejected.parquet",
+    ),
+    writes=("dev.parquet", "train.parquet"),
+    perform=_format,
+)

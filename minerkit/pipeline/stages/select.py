@@ -1,4 +1,4 @@
-"""The stage that judges candidates and draws negatives."""
+"""The stage that applies the rules to the candidates and draws the negatives, shard by shard."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,97 +9,138 @@ from minerkit.corpus.qrels import binary_qrels, count_positives
 from minerkit.mining.filters import filter_false_negatives, rank_window, round_trip
 from minerkit.mining.positions import to_ids, to_positions
 from minerkit.mining.sampling import apply_quotas, rank_eligible
-from minerkit.pipeline.context import Shard, Work, shards
+from minerkit.pipeline.context import Context
+from minerkit.pipeline.shards import Shard, query_shards
+from minerkit.pipeline.stage import Stage, sections
+from minerkit.recipe.recipe import Recipe
 from minerkit.reports.stats.distributions import verdicts
 from minerkit.runtime.threads import ahead
 from minerkit.storage.parquet import encode_row_group
 from minerkit.storage.run_folder import MARKERS
 from minerkit.storage.schema import SPLITS
-from minerkit.storage.stage import Stage
+from minerkit.storage.stage import StageOutput
 
-__all__ = ["select"]
-
-REJECTED = ("stage", "reason", "source", "text")
+__all__ = ["STAGE"]
 
 
-class _Judged(NamedTuple):
-    """A shard whose candidates are judged: what `line_up` gives, and the lost queries, all by position."""
+class _Filtered(NamedTuple):
+    """A shard after the rules: what `rank_eligible` gives, and queries without a round trip, by position."""
 
     split: str
     ids: dict[str, pl.Series]
-    rows: pl.DataFrame
+    judged: pl.DataFrame
     chosen: pl.DataFrame
     accounts: pl.DataFrame
     lost: pl.DataFrame
 
 
-def select(work: Work, stage: Stage) -> None:
-    """Judge the candidates and draw the negatives, shard by shard."""
-    recipe, rules = work.recipe, work.recipe.mine
-    queries, qrels = work.run.read("queries.parquet"), binary_qrels(work.run.read("qrels.parquet"), recipe)
-    excluded = work.run.read(f"{MARKERS}/excluded.parquet")
-    counts_of = {
+class _Drawn(NamedTuple):
+    """A shard whose negatives are drawn: row groups to write, and its accounts by id."""
+
+    judged: Any
+    negatives: Any
+    accounts: pl.DataFrame
+    verdicts: pl.DataFrame
+    lost: pl.DataFrame
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    return {**sections(recipe, "mine"), "min_relevance": recipe.source.min_relevance}
+
+
+def _select(context: Context, output: StageOutput) -> None:
+    """Judge the candidates and draw the negatives."""
+    run, rules = context.run, context.recipe.mine
+    queries = run.read("queries.parquet")
+    accounts, counts, missed = [], [], []
+    with output.table("judged.parquet") as add_judged, output.table("negatives.parquet") as add_negatives:
+        for part in _drawn_shards(context, queries):
+            add_judged(part.judged)
+            add_negatives(part.negatives)
+            accounts.append(part.accounts)
+            counts.append(part.verdicts)
+            missed.append(part.lost)
+    account = pl.concat(accounts)
+    output.write(f"{MARKERS}/accounts.parquet", account)
+    output.write(f"{MARKERS}/verdicts.parquet", pl.concat(counts))
+    lost = account.filter("dropped").join(queries, on="query_id", maintain_order="left")
+    rejected = _rejected(lost, pl.concat(missed).join(queries, on="query_id"), rules.round_trip)
+    output.write(f"{MARKERS}/select.rejected.parquet", rejected)
+
+
+def _drawn_shards(context: Context, queries: pl.DataFrame) -> Iterator[_Drawn]:
+    """Judge and draw shard after shard, on all cores."""
+    run, recipe, rules = context.run, context.recipe, context.recipe.mine
+    qrels = binary_qrels(run.read("qrels.parquet"), recipe)
+    excluded = run.read(f"{MARKERS}/excluded.parquet")
+    positives = {
         split: count_positives(queries.filter(pl.col("split") == split)["query_id"], qrels)
         for split in SPLITS
     }
     relevant = qrels.filter(pl.col("relevance") > 0)
-    places = {
+    windows = {
         split: rank_window(rules, relevant.join(own, on="query_id", how="semi"))
-        for split, own in counts_of.items()
+        for split, own in positives.items()
     }
+    found = run.parts("candidates.parquet")
 
-    found = work.run.parts("candidates.parquet")
-
-    def judged(shard: Shard) -> _Judged:
+    def filtered(shard: Shard) -> _Filtered:
         candidates, ids = found.coded(shard.number, "query_id", "doc_id")
-        own = counts_of[shard.split][shard.start : shard.stop]
-        shut = to_positions(excluded.join(own, on="query_id", how="semi"), ids)
+        own = positives[shard.split][shard.start : shard.stop]
+        closed = to_positions(excluded.join(own, on="query_id", how="semi"), ids)
         own = to_positions(own, {"query_id": ids["query_id"]})
         lost = round_trip(candidates, rules.round_trip).select("query_id")
         if len(lost):
             own = own.join(lost, on="query_id", how="anti", maintain_order="left")
             candidates = candidates.join(own, on="query_id", how="semi", maintain_order="left")
-        rows = filter_false_negatives(candidates, shut, rules, places[shard.split])
-        return _Judged(shard.split, ids, rows, *rank_eligible(rows, own, rules, ids), lost)
+        judged = filter_false_negatives(candidates, closed, rules, windows[shard.split])
+        return _Filtered(shard.split, ids, judged, *rank_eligible(judged, own, rules, ids), lost)
 
-    def in_turn() -> Iterator[tuple[_Judged, int]]:
-        """Tell each shard how many positives were kept before it: its share of the ratio begins there."""
+    def in_order() -> Iterator[tuple[_Filtered, int]]:
+        """Give each shard with the positives kept before it: its share of the exact ratio begins there."""
         before = dict.fromkeys(SPLITS, 0)
-        for part in ahead(judged, shards(queries)):
+        for part in ahead(filtered, query_shards(queries)):
             yield part, before[part.split]
             before[part.split] += int(part.accounts.filter(~pl.col("dropped"))["positives"].sum())
 
-    def drawn(turn: tuple[_Judged, int]) -> tuple[Any, Any, tuple[pl.DataFrame, ...]]:
+    def drawn(turn: tuple[_Filtered, int]) -> _Drawn:
         part, before = turn
         negatives, account = apply_quotas(part.chosen, part.accounts, rules, before)
-        counts = verdicts(part.rows, negatives, part.split)
-        told = to_ids(account, part.ids), counts, to_ids(part.lost, part.ids)
-        return (
-            encode_row_group("judged", part.rows, part.ids),
+        return _Drawn(
+            encode_row_group("judged", part.judged, part.ids),
             encode_row_group("negatives", negatives, part.ids),
-            told,
+            to_ids(account, part.ids),
+            verdicts(part.judged, negatives, part.split),
+            to_ids(part.lost, part.ids),
         )
 
-    tellings = []
-    with stage.table("judged.parquet") as add_judged, stage.table("negatives.parquet") as add_negatives:
-        for rows, negatives, told in ahead(drawn, in_turn()):
-            add_judged(rows)
-            add_negatives(negatives)
-            tellings.append(told)
-    account, counts, missed = (pl.concat(parts) for parts in zip(*tellings, strict=True))
-    lost = account.filter("dropped").join(queries, on="query_id", maintain_order="left")
-    stage.write(f"{MARKERS}/accounts.parquet", account)
-    stage.write(f"{MARKERS}/verdicts.parquet", counts)
-    depth = f"finds none of its positives among the first {rules.round_trip} documents"
-    reasons = [
-        lost.select(
-            "query_id",
-            pl.format("{} of {}: {}", "found", "wanted", "text").alias("text"),
-            reason=pl.lit("too few negatives"),
-        ),
-        missed.join(queries, on="query_id").select("query_id", "text", reason=pl.lit(depth)),
-    ]
-    rejected = pl.concat(reasons).sort("query_id").rename({"query_id": "source"})
-    stage.write(
-        f"{MARKERS}/select.rejected.parquet", rejected.with_columns(stage=pl.lit("mine")).select(REJECTED)
+    return ahead(drawn, in_order())
+
+
+def _rejected(short: pl.DataFrame, missed: pl.DataFrame, depth: int | None) -> pl.DataFrame:
+    """List dropped queries with the reason: too few negatives, or no round trip."""
+    few = short.select(
+        "query_id",
+        pl.format("{} of {}: {}", "found", "wanted", "text").alias("text"),
+        reason=pl.lit("too few negatives"),
     )
+    reason = f"finds none of its positives among the first {depth} documents"
+    astray = missed.select("query_id", "text", reason=pl.lit(reason))
+    rejected = pl.concat([few, astray]).sort("query_id").rename({"query_id": "source"})
+    return rejected.select(pl.lit("mine").alias("stage"), "reason", "source", "text")
+
+
+STAGE = Stage(
+    name="select",
+    version=3,
+    settings=_settings,
+    reads=("candidates.parquet", "qrels.parquet", "queries.parquet", f"{MARKERS}/excluded.parquet"),
+    writes=(
+        "judged.parquet",
+        "negatives.parquet",
+        f"{MARKERS}/accounts.parquet",
+        f"{MARKERS}/select.rejected.parquet",
+        f"{MARKERS}/verdicts.parquet",
+    ),
+    perform=_select,
+)

@@ -53,14 +53,15 @@ def dataset_card(run: Run, repo: str | None = None, model_repo: str | None = Non
     )
 
 
-def write_card(run: Run) -> None:
+def write_card(run: Run, recipe: Recipe) -> None:
     """Write the card into the run, as README.md; it is the user's to edit, so no hash is kept of it.
 
     Args:
         run: A run whose stages are done.
+        recipe: The recipe it was made from.
     """
     with atomic_write(run.folder / "README.md") as stream:
-        stream.write(dataset_card(run).encode())
+        stream.write(card_markdown(recipe, run.read_json("stats.json")).encode())
 
 
 def card_markdown(

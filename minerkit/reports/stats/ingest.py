@@ -5,9 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.reports.terminal.ingest import PAIRS
-
 __all__ = ["intake"]
+
+#: Pairs to look at.
+PAIRS = 3
 
 
 def intake(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any], seed: int) -> dict[str, Any]:

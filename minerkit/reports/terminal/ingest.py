@@ -10,7 +10,7 @@ from rich.text import Text
 __all__ = ["render_intake"]
 
 #: Pairs shown, and how much of each text.
-PAIRS, CHARS = 3, 300
+CHARS = 300
 
 
 def render_intake(account: Mapping[str, Any], folder: str) -> RenderableType:

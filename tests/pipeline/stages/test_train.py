@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from minerkit.errors import TrainingError
-from minerkit.pipeline.commands import audit_run, mine, train
+from minerkit.pipeline.commands import mine, train
+from minerkit.pipeline.finished import audit_run
 from minerkit.recipe.recipe import Recipe
 from minerkit.runtime.progress import Reporter
 from minerkit.training import trainer

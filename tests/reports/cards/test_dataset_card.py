@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from minerkit.errors import RecipeError
 from minerkit.pipeline import commands as pipeline
+from minerkit.pipeline import finished
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Recipe
 from minerkit.reports.cards.dataset_card import card_markdown, dataset_card, hand_written
@@ -274,7 +275,7 @@ def test_an_edited_card_stays_until_the_run_changes(tmp_path, sample_pairs):
     run = pipeline.mine(Recipe.model_validate(values), tmp_path / "run")
     (run.folder / "README.md").write_text("my own words")
     pipeline.mine(Recipe.model_validate(values), tmp_path / "run")
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
     assert (run.folder / "README.md").read_text() == "my own words"
     pipeline.mine(Recipe.model_validate({**values, "mine": {"negatives": 2}}), tmp_path / "run")
     assert (run.folder / "README.md").read_text() == dataset_card(run)
@@ -304,7 +305,7 @@ def test_the_card_is_made_anew_when_the_hand_written_part_changes(tmp_path, samp
     (tmp_path / "about.md").write_text("# About\n\nOther words.")
     run = pipeline.mine(recipe, tmp_path / "run")
     assert "Other words." in (run.folder / "README.md").read_text()
-    assert pipeline.audit_run(run.folder) == []
+    assert finished.audit_run(run.folder) == []
 
 
 def test_the_command_prints_or_writes_it(sample_run, card, tmp_path):

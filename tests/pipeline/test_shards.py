@@ -4,9 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.corpus.qrels import binary_qrels, count_positives
-from minerkit.pipeline.context import LEAST, MOST, SHARE, Shard, shards
-from minerkit.recipe.recipe import Recipe
+from minerkit.pipeline.shards import LEAST, MOST, SHARE, Shard, query_shards
 
 
 def queries(train: int, dev: int) -> pl.DataFrame:
@@ -15,7 +13,7 @@ def queries(train: int, dev: int) -> pl.DataFrame:
 
 @given(train=st.integers(0, 3 * MOST), dev=st.integers(0, 3 * MOST))
 def test_shards_cover_every_query_once_and_in_order(train, dev):
-    found = shards(queries(train, dev))
+    found = query_shards(queries(train, dev))
     assert [shard.split for shard in found] == sorted((shard.split for shard in found), reverse=True)
     for split, count in (("train", train), ("dev", dev)):
         own = [(shard.start, shard.stop) for shard in found if shard.split == split]
@@ -26,7 +24,7 @@ def test_shards_cover_every_query_once_and_in_order(train, dev):
 
 @given(train=st.integers(0, 3 * MOST), dev=st.integers(0, 3 * MOST))
 def test_shards_are_neither_small_nor_large(train, dev):
-    found = shards(queries(train, dev))
+    found = query_shards(queries(train, dev))
     sizes = [shard.stop - shard.start for shard in found]
     last = [here.split != after.split for here, after in itertools.pairwise(found)] + [True] * bool(found)
     assert all(size <= MOST for size in sizes)
@@ -35,27 +33,14 @@ def test_shards_are_neither_small_nor_large(train, dev):
 
 def test_a_large_run_has_a_share_of_its_queries_in_each_shard():
     size = (LEAST + MOST) // 2
-    found = shards(queries(SHARE * size, 0))
+    found = query_shards(queries(SHARE * size, 0))
     assert {shard.stop - shard.start for shard in found} == {size}
     assert len(found) == SHARE
 
 
 def test_a_small_run_has_a_shard_a_split():
-    assert shards(queries(10, 3)) == [Shard(0, "train", 0, 10), Shard(1, "dev", 0, 3)]
+    assert query_shards(queries(10, 3)) == [Shard(0, "train", 0, 10), Shard(1, "dev", 0, 3)]
 
 
 def test_no_queries_have_no_shards():
-    assert shards(queries(0, 0)) == []
-
-
-def test_a_grade_between_yes_and_no_is_left_out():
-    recipe = Recipe.model_validate({"name": "t", "source": {"path": "x", "min_relevance": 2}})
-    qrels = pl.DataFrame({"relevance": [0, 1, 2, 3]})
-    assert binary_qrels(qrels, recipe)["relevance"].to_list() == [0, 2, 3]
-
-
-def test_positives_are_counted_for_every_query_in_its_order():
-    qrels = pl.DataFrame({"query_id": ["b", "a", "b", "a", "x"], "relevance": [1, 0, 2, 0, 1]})
-    found = count_positives(pl.Series("query_id", ["c", "b", "a"]), qrels)
-    assert found.rows() == [("c", 0), ("b", 2), ("a", 0)]
-    assert found["positives"].dtype == pl.Int64
+    assert query_shards(queries(0, 0)) == []
