@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from minerkit.embeddings.encoders.sentence_transformer import SentenceTransformerEncoder
-from minerkit.recipe.recipe import Encoder
+from minerkit.embeddings import SentenceTransformerEncoder
+from minerkit.recipe import Encoder
 
 
 def timed(encode: Callable[[list[str]], np.ndarray], texts: list[str]) -> tuple[np.ndarray, float, float]:

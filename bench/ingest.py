@@ -24,10 +24,10 @@ import numpy as np
 import polars as pl
 
 from minerkit.pipeline import commands as pipeline
-from minerkit.recipe.recipe import Recipe
-from minerkit.runtime.progress import Reporter
-from minerkit.sources.reader import read
-from minerkit.storage.atomic import atomic_write
+from minerkit.recipe import Recipe
+from minerkit.runtime import Reporter
+from minerkit.sources import read
+from minerkit.storage import atomic_write
 
 #: Characters a text has on average, at least and at most, and their standard deviation.
 QUESTION, ANSWER = (44, 21, 96, 12), (252, 51, 405, 70)

@@ -35,9 +35,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import speed
+from minerkit.pipeline import MINING
 from minerkit.pipeline import commands as pipeline
-from minerkit.pipeline.pipeline import MINING
-from minerkit.runtime.progress import Advance, Reporter
+from minerkit.runtime import Advance, Reporter
 
 #: What is written when something is done for good, in the run and in the cache; and by the reporter below.
 MARKERS = ("loaded", "run/.stages/*.json", "run/.stages/shards/*/*/[0-9]*.json", "cache/embeddings/*/*.shard")

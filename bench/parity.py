@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit.embeddings.cache import EmbeddingCache
-from minerkit.embeddings.encoder import load_encoder
-from minerkit.mining.filters import thresholds
+from minerkit.embeddings import EmbeddingCache, load_encoder
+from minerkit.mining import thresholds
 from minerkit.pipeline import commands as pipeline
-from minerkit.recipe.recipe import Recipe
-from minerkit.storage.run_folder import Run
-from minerkit.text.normalisation import normalised
+from minerkit.recipe import Recipe
+from minerkit.storage import Run
+from minerkit.text import normalise_text
 
 TIE = 2e-6
 
@@ -79,11 +78,11 @@ def peer(pairs: pl.DataFrame, spec: Recipe, folder: Path) -> pl.DataFrame:
 
 def compare(run: Run, spec: Recipe, theirs: pl.DataFrame) -> tuple[Counter[str], pl.DataFrame]:
     """Sort queries into equal, peer short, leak, tie and mismatch; give the leaks and mismatches too."""
-    key = normalised(pl.col("text"))
+    key = normalise_text(pl.col("text"))
     queries = run.read("queries.parquet").select("query_id", query=key)
     corpus = run.read("corpus.parquet").select("doc_id", document=key)
     negatives = theirs.filter(pl.col("label") == 0).select(
-        "score", query=normalised(pl.col("query")), document=normalised(pl.col("document"))
+        "score", query=normalise_text(pl.col("query")), document=normalise_text(pl.col("document"))
     )
     peers = negatives.join(queries, on="query").join(corpus, on="document").group_by("query_id")
     excluded = run.read(".stages/excluded.parquet")

@@ -22,8 +22,8 @@ def rate(dim: int) -> float:
     """Give the multiplications a second of all cores together."""
     import torch
 
-    from minerkit.runtime.threads import torch_map
-    from minerkit.search.quantise import encode, fastest, products, room
+    from minerkit.runtime import torch_map
+    from minerkit.search import encode, fastest, products, room
 
     draw, form = np.random.default_rng(SEED), fastest("cpu")
     queries, documents = (
@@ -43,7 +43,7 @@ def rate(dim: int) -> float:
 
 def main() -> None:
     """Print the rate."""
-    from minerkit.search.quantise import fastest
+    from minerkit.search import fastest
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -86,7 +86,7 @@ Figures = dict[str, Any]
 
 def recipe(folder: Path) -> Any:
     """Make the recipe of a world: the peer's margin, no range, as many negatives as the peer is asked for."""
-    from minerkit.recipe.recipe import Recipe
+    from minerkit.recipe import Recipe
 
     rules = {"negatives": NEGATIVES, "shortfall": "keep", "relative_margin": None, **MARGINS[case(folder)]}
     model = {"model": str(folder / "model")}
@@ -107,8 +107,8 @@ def ours(folder: Path, memory_gb: float | None = None) -> Figures:
     import sentence_transformers  # noqa: F401  # imports are not timed
 
     from bench.ingest import Stopwatch
+    from minerkit.pipeline import MINING
     from minerkit.pipeline import commands as pipeline
-    from minerkit.pipeline.pipeline import MINING
 
     spec, watch, started = recipe(folder), Stopwatch(), time.perf_counter()
     run = pipeline.mine(spec, folder / "run", "cpu", watch, memory_gb)
@@ -184,8 +184,7 @@ def lend(folder: Path) -> None:
     os.environ["MINERKIT_CACHE"] = str(folder / "ours")
     from sentence_transformers import SentenceTransformer
 
-    from minerkit.embeddings.cache import EmbeddingCache
-    from minerkit.embeddings.encoder import load_encoder
+    from minerkit.embeddings import EmbeddingCache, load_encoder
 
     model = str(folder / "model")
     name = SentenceTransformer(model, device="cpu").model_card_data.base_model or ""
@@ -224,10 +223,9 @@ def recall(folder: Path, count: int) -> Figures:
         recall, in 0..1; and dim, the length of a vector.
     """
     os.environ["MINERKIT_CACHE"] = str(folder / "ours")
-    from minerkit.embeddings.cache import EmbeddingCache
-    from minerkit.embeddings.encoder import Kind, load_encoder
-    from minerkit.mining.filters import thresholds
-    from minerkit.storage.run_folder import Run
+    from minerkit.embeddings import EmbeddingCache, Kind, load_encoder
+    from minerkit.mining import thresholds
+    from minerkit.storage import Run
 
     run, spec = Run(folder / "run"), recipe(folder)
     queries, corpus = run.read("queries.parquet"), run.read("corpus.parquet").sort("doc_id")

@@ -87,8 +87,7 @@ def peer(file: Path, model: Any) -> tuple[float, str]:
 
 def ours(file: Path, tokens: Any) -> tuple[float, str]:
     """Time minerkit's statistics of all rows; give the seconds and the section of the card."""
-    from minerkit.reports.cards.training_dataset import training_dataset
-    from minerkit.reports.stats.column_stats import dataset_stats
+    from minerkit.reports import dataset_stats, training_dataset
 
     started = time.perf_counter()
     section = training_dataset(dataset_stats(pl.scan_parquet(file), None, tokens), "current")
@@ -101,7 +100,7 @@ def models(folder: str) -> dict[str, tuple[Any, Any]]:
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from tokenizers import Tokenizer
 
-    from minerkit.reports.stats.token_lengths import token_lengths
+    from minerkit.reports import token_lengths
 
     tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
     static = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)], device="cpu")

@@ -94,9 +94,8 @@ def fill(folder: Path, ours: Path, theirs: Path | None) -> None:
     """
     import hashlib
 
-    from minerkit.embeddings.cache import EmbeddingCache
-    from minerkit.embeddings.encoder import load_encoder
-    from minerkit.recipe.recipe import Encoder
+    from minerkit.embeddings import EmbeddingCache, load_encoder
+    from minerkit.recipe import Encoder
 
     pairs, documents = read(folder)
     texts = {"query": pairs["query"], "document": pairs["document"] if documents is None else documents}
@@ -182,8 +181,8 @@ def _minilm(rows: int | None, folder: Path) -> None:
 
 
 def _static(rows: int | None, folder: Path) -> None:
-    from minerkit.embeddings.encoders.static import trained_folder
-    from minerkit.text.sentences import split_sentences
+    from minerkit.embeddings import trained_folder
+    from minerkit.text import split_sentences
 
     asked = _questions(rows)
     cut = {text: split_sentences(text) for text in asked["document"].unique(maintain_order=True)}
@@ -258,10 +257,8 @@ MAKERS: Mapping[str, Callable[[int | None, Path], None]] = {
 
 def _bases(count: int) -> tuple[FloatArray, FloatArray]:
     """Encode real pairs with MiniLM: SQuAD's, a passage once; without real data the bundled sample's."""
-    from minerkit.embeddings.cache import EmbeddingCache
-    from minerkit.embeddings.encoder import Kind, load_encoder
-    from minerkit.recipe.load import bundled
-    from minerkit.recipe.recipe import Encoder
+    from minerkit.embeddings import EmbeddingCache, Kind, load_encoder
+    from minerkit.recipe import Encoder, bundled
 
     if os.environ.get("MINERKIT_REAL_DATA"):
         asked = _questions(None)

@@ -38,14 +38,14 @@ def ingest(
     quiet: QuietOption = False,
 ) -> None:
     """Turn a raw corpus into queries, corpus, qrels and pairs; say what was rejected, and show some pairs."""
-    from minerkit.pipeline import commands as pipeline
-    from minerkit.reports.terminal.ingest import render_intake
-    from minerkit.runtime.progress import Reporter
+    from minerkit import pipeline
+    from minerkit.reports import render_ingest
+    from minerkit.runtime import Reporter
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
     run = pipeline.ingest(spec, out or Path("runs") / spec.name, Reporter(quiet))
     account = pipeline.ingest_account(run, spec)
-    print_result(as_text(account) if as_json else render_intake(account, str(run.folder)))
+    print_result(as_text(account) if as_json else render_ingest(account, str(run.folder)))
 
 
 @app.command(epilog="Example: minerkit mine -r gooaq --input pairs.jsonl.gz --set source.positive=passage")
@@ -62,8 +62,8 @@ def mine(
     quiet: QuietOption = False,
 ) -> None:
     """Mine hard negatives: raw rows in, train.parquet and dev.parquet out."""
-    from minerkit.pipeline import commands as pipeline
-    from minerkit.runtime.progress import Reporter
+    from minerkit import pipeline
+    from minerkit.runtime import Reporter
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
     run = pipeline.mine(spec, out or Path("runs") / spec.name, device, Reporter(quiet), memory_gb)
@@ -87,9 +87,9 @@ def train(
     quiet: QuietOption = False,
 ) -> None:
     """Train a reranker or a bi-encoder: mines if needed, then writes model/ and training.json."""
-    from minerkit.pipeline import commands as pipeline
-    from minerkit.reports.terminal.training import render_training
-    from minerkit.runtime.progress import Reporter
+    from minerkit import pipeline
+    from minerkit.reports import render_training
+    from minerkit.runtime import Reporter
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
     run = pipeline.train(spec, out or Path("runs") / spec.name, device, Reporter(quiet), resume, memory_gb)
@@ -123,13 +123,13 @@ def everything(
     """Do everything: mine, train, score, report, and push; from the first stage that is not done."""
     if push is None and (model_repo or private):
         raise typer.BadParameter("--model-repo and --private go with --push")
-    from minerkit.pipeline import end_to_end as endtoend
-    from minerkit.reports.terminal.run_summary import render_closing
-    from minerkit.runtime.progress import Reporter
+    from minerkit import pipeline
+    from minerkit.reports import render_run_summary
+    from minerkit.runtime import Reporter
 
     spec = recipe_of(recipe, set_, input_, sample, limit)
-    account = endtoend.run(
+    account = pipeline.run(
         spec, out or Path("runs") / spec.name, push, model_repo,
         private=private, device=device, reporter=Reporter(quiet), memory_gb=memory_gb,
     )  # fmt: skip
-    print_result(as_text(account) if as_json else render_closing(account))
+    print_result(as_text(account) if as_json else render_run_summary(account))

@@ -46,19 +46,17 @@ def stats(
     config: Annotated[str | None, typer.Option(help="The configuration (subset) of a Hub data set.")] = None,
 ) -> None:
     """Show what a model card shows of a data set, or describe it as a whole."""
-    from minerkit.reports.cards.section import section
-    from minerkit.reports.stats.description import describe
-    from minerkit.reports.terminal.describe import describe_text
+    from minerkit.reports import describe_dataset, render_description, training_dataset_section
 
     if rows not in (None, "all") and not (rows.isdigit() and int(rows)):
         raise typer.BadParameter("--rows takes a number of rows, or all")
     if format_ == "card" and layout == "classic" and model is not None:
         raise typer.BadParameter("the classic layout counts characters; --model goes with --layout current")
     if format_ == "card":
-        typer.echo(section(data, split, config, layout, rows, model, loss))
+        typer.echo(training_dataset_section(data, split, config, layout, rows, model, loss))
         return
-    found = describe(data, split, config, rows, model)
-    print_result(as_text(found) if format_ == "json" else describe_text(data, found))
+    found = describe_dataset(data, split, config, rows, model)
+    print_result(as_text(found) if format_ == "json" else render_description(data, found))
 
 
 @app.command(epilog="Example: minerkit card runs/gooaq --out README.md")
@@ -67,9 +65,8 @@ def card(
     out: Annotated[Path | None, typer.Option(help="Write the card to this file.")] = None,
 ) -> None:
     """Print the data set card of a run, or write it to a file."""
-    from minerkit.reports.cards.dataset_card import dataset_card
-    from minerkit.storage.atomic import atomic_write
-    from minerkit.storage.run_folder import load
+    from minerkit.reports import dataset_card
+    from minerkit.storage import atomic_write, load
 
     text = dataset_card(load(run))
     if out is None:
@@ -97,9 +94,9 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> None:
     """Compare how the dev split is ranked: by the encoder, by BM25, by the run's model and by others."""
-    from minerkit.pipeline.finished import evaluate_run
-    from minerkit.reports.terminal.evaluation import render_comparison
-    from minerkit.runtime.progress import Reporter
+    from minerkit.pipeline import evaluate_run
+    from minerkit.reports import render_comparison
+    from minerkit.runtime import Reporter
 
     found = evaluate_run(run, model or (), base, device, Reporter(quiet))
     print_result(as_text(found) if as_json else render_comparison(found))
@@ -108,7 +105,7 @@ def evaluate(
 @app.command(epilog="Example: minerkit audit runs/gooaq")
 def audit(run: RunArgument) -> None:
     """Check every promise a run makes; exit 1 and name the rows where one is broken."""
-    from minerkit.pipeline.finished import audit_run
+    from minerkit.pipeline import audit_run
 
     breaches = audit_run(run)
     for breach in breaches:
@@ -130,7 +127,7 @@ def report(
     seed: Annotated[int, typer.Option(min=0, help="Seed of their draw.")] = 12,
 ) -> None:
     """Show a run on one self-contained HTML page: its account, its charts, and examples to look through."""
-    from minerkit.pipeline.finished import report_run
+    from minerkit.pipeline import report_run
 
     file = out or run / "report.html"
     made = report_run(run, out, examples, seed) or {}

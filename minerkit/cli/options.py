@@ -41,7 +41,7 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder."
 
 def recipe_of(name: str, set_: list[str] | None, input_: str | None, sample: bool, limit: int | None) -> Any:
     """Load the recipe a command line asks for."""
-    from minerkit.recipe.load import load_recipe, parse_override
+    from minerkit.recipe import load_recipe, parse_override
 
     if not name:
         raise typer.BadParameter("name a recipe: --recipe gooaq")
@@ -58,11 +58,11 @@ def recipe_of(name: str, set_: list[str] | None, input_: str | None, sample: boo
 
 def print_run(folder: Path, format_: str) -> None:
     """Print the account of a run."""
-    from minerkit.reports.terminal.run_stats import render
-    from minerkit.storage.run_folder import load
+    from minerkit.reports import render_run_stats
+    from minerkit.storage import load
 
     found = load(folder).read_json("stats.json")
-    print_result(as_text(found) if format_ == "json" else render(found, str(folder)))
+    print_result(as_text(found) if format_ == "json" else render_run_stats(found, str(folder)))
 
 
 def as_text(found: Any) -> str:

@@ -23,8 +23,8 @@ def push(
     quiet: QuietOption = False,
 ) -> None:
     """Push a run to the Hub: subsets, card and model, in one commit a repository; none if nothing is new."""
-    from minerkit.pipeline.finished import push_run
-    from minerkit.runtime.progress import Reporter
+    from minerkit.pipeline import push_run
+    from minerkit.runtime import Reporter
 
     found = push_run(
         run, repo, model_repo, private=private, revision=revision,

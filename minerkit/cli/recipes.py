@@ -14,10 +14,10 @@ __all__ = ["cp", "list_recipes", "show", "validate"]
 @app.command("ls", epilog="Example: minerkit ls")
 def list_recipes(as_json: JsonOption = False) -> None:
     """List the shipped recipes."""
-    from minerkit.recipe.load import load_recipe, names
+    from minerkit.recipe import load_recipe, recipe_names
 
     rows = []
-    for name in names():
+    for name in recipe_names():
         recipe = load_recipe(name)
         source = f"hub:{recipe.source.hub}" if recipe.source.hub else str(recipe.source.path)
         sample = "yes" if recipe.sample else "no"
@@ -49,8 +49,7 @@ def show(
     ] = False,
 ) -> None:
     """Print a recipe as it resolves, every default filled in."""
-    from minerkit.recipe.load import recipe_yaml
-    from minerkit.recipe.recipe import Recipe
+    from minerkit.recipe import Recipe, recipe_yaml
 
     if schema:
         typer.echo(json.dumps(Recipe.model_json_schema(), indent=1))
@@ -61,11 +60,10 @@ def show(
 @app.command(epilog="Example: minerkit validate -r my-corpus.yaml")
 def validate(recipe: RecipeOption, set_: SetOption = None) -> None:
     """Check a recipe, training arguments and all; all faults are listed together."""
-    from minerkit.runtime.devices import training_device
-    from minerkit.training.arguments import check_training
+    from minerkit.pipeline import check_recipe
 
     found = recipe_of(recipe, set_, None, False, None)
-    check_training(found, training_device("auto"))
+    check_recipe(found)
     typer.echo(f"{recipe}: recipe {found.name!r} is valid")
 
 
@@ -75,7 +73,7 @@ def cp(
     file: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
 ) -> None:
     """Copy a recipe to a file of your own, to start from."""
-    from minerkit.recipe.load import copy_recipe
+    from minerkit.recipe import copy_recipe
 
     file = copy_recipe(recipe, file)
     typer.echo(f"{file}: edit it, then run `minerkit mine -r {file}`")

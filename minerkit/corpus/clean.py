@@ -7,10 +7,10 @@ the ledger; their texts wait in a file meanwhile, and are made into tables part 
 import polars as pl
 
 from minerkit.corpus.function_words import function_word_share
-from minerkit.recipe.recipe import Clean
-from minerkit.text.normalisation import cleaned, match_key, normalised
+from minerkit.recipe import Clean
+from minerkit.text import match_key, normalise_text, trim_text
 
-__all__ = ["LEDGER", "tidy"]
+__all__ = ["LEDGER", "clean_entries"]
 
 #: The normalised texts of an entry, as hashes of 128 bits.
 QUERY, DOCUMENT = ["query_1", "query_2"], ["document_1", "document_2"]
@@ -18,7 +18,7 @@ QUERY, DOCUMENT = ["query_1", "query_2"], ["document_1", "document_2"]
 LEDGER = ["relevance", "reason", *QUERY, *DOCUMENT]
 
 
-def tidy(entries: pl.DataFrame, rules: Clean) -> pl.DataFrame:
+def clean_entries(entries: pl.DataFrame, rules: Clean) -> pl.DataFrame:
     """Trim the texts of entries, and find those that cannot train anything, whatever the others are.
 
     Args:
@@ -30,8 +30,8 @@ def tidy(entries: pl.DataFrame, rules: Clean) -> pl.DataFrame:
         The entries, in their order, texts trimmed, with the columns of `LEDGER`: reason is null unless a text
         is empty or short, the document is the query itself, or the query has no content of its own.
     """
-    rows = entries.with_columns(cleaned(pl.col("query")), cleaned(pl.col("document"))).with_columns(
-        query_key=normalised(pl.col("query")), document_key=normalised(pl.col("document"))
+    rows = entries.with_columns(trim_text(pl.col("query")), trim_text(pl.col("document"))).with_columns(
+        query_key=normalise_text(pl.col("query")), document_key=normalise_text(pl.col("document"))
     )
     judged = pl.col("relevance").is_not_null()
     parts = [

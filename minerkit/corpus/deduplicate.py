@@ -8,7 +8,7 @@ import polars as pl
 
 from minerkit.corpus.clean import DOCUMENT, QUERY
 
-__all__ = ["Decisions", "decide"]
+__all__ = ["Decisions", "decide_entries"]
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -30,7 +30,7 @@ class Decisions:
     documents: int
 
 
-def decide(ledger: pl.DataFrame, min_relevance: int = 1) -> Decisions:
+def decide_entries(ledger: pl.DataFrame, min_relevance: int = 1) -> Decisions:
     """Decide about all entries together, and number their texts.
 
     Args:

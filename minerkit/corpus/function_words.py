@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from minerkit.text.normalisation import normalised
-from minerkit.text.words import tokenize
+from minerkit.text import normalise_text, tokenize
 
 __all__ = ["FUNCTION_WORDS", "function_word_share"]
 
@@ -96,7 +95,7 @@ def function_word_share(questions: pl.Series) -> pl.Series:
 
 
 def _shares(questions: pl.Series) -> pl.Series:
-    text = normalised(pl.col("text")).str.to_lowercase()
+    text = normalise_text(pl.col("text")).str.to_lowercase()
     texts = questions.to_frame().select(text).with_row_index("place")
     chinese = pl.col("text").str.contains(r"\p{Han}")
     # Only Chinese needs a dictionary to be cut; letters and digits are found by polars, which is faster.

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from minerkit.recipe.recipe import Recipe
+from minerkit.recipe import Recipe
 
 __all__ = ["binary_qrels", "count_positives"]
 

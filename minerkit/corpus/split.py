@@ -8,12 +8,10 @@ import numpy as np
 import polars as pl
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Split
-from minerkit.text.near_duplicates import near_duplicate_pairs
-from minerkit.text.normalisation import match_keys
-from minerkit.text.store import Texts, store_texts
+from minerkit.recipe import Split
+from minerkit.text import Texts, match_keys, near_duplicate_pairs, store_texts
 
-__all__ = ["Linked", "assign", "linked_texts"]
+__all__ = ["Linked", "assign_splits", "link_texts"]
 
 #: What queries and documents are known by.
 NAMES = ("query_id", "doc_id")
@@ -32,7 +30,7 @@ class Linked(NamedTuple):
     links: pl.DataFrame
 
 
-def linked_texts(columns: Iterable[pl.Series], threshold: float | None, memory: int, folder: Path) -> Linked:
+def link_texts(columns: Iterable[pl.Series], threshold: float | None, memory: int, folder: Path) -> Linked:
     """Find the texts of a run that are near-duplicates of each other, queries and documents alike.
 
     Args:
@@ -69,7 +67,7 @@ def _parts(texts: Texts) -> Iterator[pl.Series]:
         yield texts.slice(start, PART)
 
 
-def assign(
+def assign_splits(
     queries: pl.DataFrame,
     corpus: pl.DataFrame,
     positives: pl.DataFrame,

@@ -6,7 +6,7 @@ import polars as pl
 
 from minerkit.corpus.clean import LEDGER
 from minerkit.corpus.deduplicate import Decisions
-from minerkit.storage import schema
+from minerkit.storage import fit_artefact
 
 __all__ = ["Tables", "build_tables"]
 
@@ -63,7 +63,7 @@ def build_tables(
         judged.filter(pl.col("relevance") >= min_relevance).select("query", positive="document"),
         judged.select(id="query_id", group="query_group").drop_nulls("group").unique(maintain_order=True),
         kept.select(id="doc_id", group="group").drop_nulls("group").unique(maintain_order=True),
-        schema.fit("rejected", rejected),
+        fit_artefact("rejected", rejected),
     )
 
 

@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from minerkit.embeddings.batching import pieces
 from minerkit.embeddings.store import Table, usable
 from minerkit.embeddings.vectors import MAPPED, Vectors
-from minerkit.runtime.cache_location import cache_folder
-from minerkit.text.store import Texts
+from minerkit.runtime import cache_folder
+from minerkit.text import Texts
 
 __all__ = ["EmbeddingCache"]
 

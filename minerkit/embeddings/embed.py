@@ -3,17 +3,17 @@
 from minerkit.embeddings.cache import EmbeddingCache
 from minerkit.embeddings.encoder import Encoder, Kind
 from minerkit.embeddings.vectors import Vectors
-from minerkit.runtime.progress import Reporter
-from minerkit.text.store import Texts
+from minerkit.runtime import Reporter
+from minerkit.text import Texts
 
-__all__ = ["embed"]
+__all__ = ["embed_texts"]
 
 #: The share of the memory that mapped embeddings of queries may take, and those of documents; of larger
 #: tables rows are read.
 MAPPED = 4
 
 
-def embed(encoder: Encoder, texts: Texts, kind: Kind, memory: int, reporter: Reporter) -> Vectors:
+def embed_texts(encoder: Encoder, texts: Texts, kind: Kind, memory: int, reporter: Reporter) -> Vectors:
     """Encode texts, but for those whose vectors are cached.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.recipe import recipe
+from minerkit.recipe import Encoder as EncoderSection
 
 __all__ = ["Encoder", "Kind", "load_encoder"]
 
@@ -49,7 +49,7 @@ class Encoder(Protocol):
 
 
 def load_encoder(
-    spec: recipe.Encoder, pairs: pl.DataFrame, texts: pl.Series, device: str = "auto", progress: Progress = id
+    spec: EncoderSection, pairs: pl.DataFrame, texts: pl.Series, device: str = "auto", progress: Progress = id
 ) -> Encoder:
     """Load the encoder a recipe names, or make it from the run's own text.
 

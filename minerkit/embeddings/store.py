@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.errors import CacheError, EncoderError
-from minerkit.runtime.threads import in_threads
-from minerkit.storage.atomic import atomic_write, remove_stale_parts
+from minerkit.runtime import thread_map
+from minerkit.storage import atomic_write, remove_stale_parts
 
 __all__ = ["KEYS", "Table", "usable"]
 
@@ -87,7 +87,7 @@ class Table:
         with usable(folder):
             remove_stale_parts(folder)
             markers = sorted(folder.glob("*.shard"))
-            verified = in_threads(self._verified, markers)
+            verified = thread_map(self._verified, markers)
             # A marker must be gone before its rows are overwritten.
             for marker, shard in zip(markers, verified, strict=True):
                 if shard is None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba import types
 
 from minerkit.errors import CacheError
-from minerkit.runtime.jit import jit
+from minerkit.runtime import jit
 
 __all__ = ["MAPPED", "Vectors"]
 

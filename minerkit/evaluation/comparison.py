@@ -14,13 +14,10 @@ from minerkit.evaluation.recipe_evaluators import (
     extra_evaluators,
     retrieval_evaluator,
 )
-from minerkit.recipe.recipe import Family, Recipe
-from minerkit.runtime.devices import search_device
-from minerkit.runtime.models import load_model, model_family
-from minerkit.runtime.progress import Reporter
-from minerkit.search import Pairs
-from minerkit.search.bm25 import bm25_search
-from minerkit.storage.run_folder import Run
+from minerkit.recipe import Recipe
+from minerkit.runtime import Family, Reporter, load_model, model_family, search_device
+from minerkit.search import Pairs, bm25_search
+from minerkit.storage import Run
 
 __all__ = ["compare"]
 

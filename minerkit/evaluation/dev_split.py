@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from minerkit.recipe.recipe import Recipe
-from minerkit.storage.run_folder import MARKERS, Run
+from minerkit.recipe import Recipe
+from minerkit.storage import MARKERS, Run
 
 __all__ = ["Dev", "read_dev_split"]
 

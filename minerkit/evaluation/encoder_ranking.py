@@ -5,9 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from minerkit.embeddings.vectors import Vectors
-from minerkit.mining.candidates import list_hits
-from minerkit.mining.positions import to_ids, to_positions
+from minerkit.embeddings import Vectors
+from minerkit.mining import list_hits, to_ids, to_positions
 from minerkit.search import Index, Pairs, Request
 
 __all__ = ["DEPTH", "hit_rates", "rankings"]

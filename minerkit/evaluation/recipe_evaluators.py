@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 
 from minerkit.evaluation.dev_split import Dev, read_dev_split
-from minerkit.mining.examples import format_examples
-from minerkit.recipe.recipe import Family, Format, Recipe
-from minerkit.runtime.progress import Reporter
-from minerkit.storage.run_folder import MARKERS, Run
+from minerkit.mining import format_examples
+from minerkit.recipe import Format, Recipe
+from minerkit.runtime import Family, Reporter
+from minerkit.storage import MARKERS, Run
 
 __all__ = ["batch_size", "dev_evaluator", "extra_evaluators", "retrieval_evaluator"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import minerkit
 from minerkit.errors import HubError
 from minerkit.hub.retry import patiently
-from minerkit.runtime.progress import Reporter
+from minerkit.runtime import Reporter
 
 __all__ = ["check_access", "check_name", "existing", "hub_api", "hub_token"]
 

@@ -9,13 +9,11 @@ import polars as pl
 
 from minerkit.errors import RunError
 from minerkit.hub.dataset_files import Config, merged_card, write_config
-from minerkit.recipe.load import load_recipe
-from minerkit.reports.cards.dataset_card import dataset_card
-from minerkit.reports.cards.model_card import on_hub
-from minerkit.runtime.progress import Reporter
-from minerkit.storage.run_folder import Run
-from minerkit.storage.schema import SPLITS
-from minerkit.text.normalisation import normalised
+from minerkit.recipe import load_recipe
+from minerkit.reports import dataset_card, hub_model_card
+from minerkit.runtime import Reporter
+from minerkit.storage import SPLITS, Run
+from minerkit.text import normalise_text
 
 __all__ = ["README", "Bundle", "data_bundle", "model_bundle", "subsets"]
 
@@ -87,7 +85,7 @@ def model_bundle(run: Run, repo: str, folder: Path) -> Bundle:
     paths = sorted(file for file in home.rglob("*") if file.is_file())
     files = {file.relative_to(home).as_posix(): file for file in paths}
     if README in files:
-        card = on_hub(files[README].read_text(encoding="utf-8"), repo)
+        card = hub_model_card(files[README].read_text(encoding="utf-8"), repo)
         files[README] = folder / f"model-{README}"
         files[README].write_text(card, encoding="utf-8")
     return Bundle("model", repo, files)
@@ -110,8 +108,8 @@ def subsets(run: Run) -> Iterator[tuple[str, dict[str, pl.DataFrame]]]:
     mined = load_recipe(run.folder / "recipe.yaml").format.type
     yield mined, _filled({split: run.read(f"{split}.parquet") for split in SPLITS})
     queries = run.read("queries.parquet")
-    by_text = queries.select("split", key=normalised(pl.col("text"))).unique("key", keep="first")
-    pairs = run.read("pairs.parquet").with_columns(key=normalised(pl.col("query")))
+    by_text = queries.select("split", key=normalise_text(pl.col("text"))).unique("key", keep="first")
+    pairs = run.read("pairs.parquet").with_columns(key=normalise_text(pl.col("query")))
     yield "pairs", _by_split(pairs.join(by_text, on="key", how="left", maintain_order="left").drop("key"))
     yield "queries", _filled({split: queries.filter(pl.col("split") == split) for split in SPLITS})
     yield "corpus", _filled({"corpus": run.read("corpus.parquet")})

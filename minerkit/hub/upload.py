@@ -14,14 +14,13 @@ from minerkit.hub.access import existing, hub_api, hub_token
 from minerkit.hub.bundle import README, Bundle, data_bundle, model_bundle
 from minerkit.hub.dataset_files import merged_card
 from minerkit.hub.retry import patiently
-from minerkit.runtime.progress import Reporter
-from minerkit.storage.atomic import sha256
-from minerkit.storage.run_folder import MARKERS, Run
+from minerkit.runtime import Reporter
+from minerkit.storage import MARKERS, Run, sha256
 
-__all__ = ["upload"]
+__all__ = ["upload_run"]
 
 
-def upload(
+def upload_run(
     run: Run,
     repo: str,
     model_repo: str | None = None,

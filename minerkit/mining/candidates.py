@@ -9,7 +9,7 @@ import polars as pl
 from minerkit.mining.filters import filter_false_negatives
 from minerkit.mining.requests import SearchRequests
 from minerkit.mining.split_queries import SplitQueries
-from minerkit.recipe.mine import Mine
+from minerkit.recipe import Mine
 from minerkit.search import Hits, Request, pair_scores
 
 __all__ = ["list_hits", "retrieve"]

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from minerkit.recipe.recipe import Format
+from minerkit.recipe import Format
 
 __all__ = ["format_examples"]
 

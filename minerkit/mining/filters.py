@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.recipe.recipe import Mine
-from minerkit.search.decimals import exact_score
+from minerkit.recipe import Mine
+from minerkit.search import exact_score
 
 __all__ = ["BACKFILLABLE", "filter_false_negatives", "rank_window", "round_trip", "thresholds"]
 

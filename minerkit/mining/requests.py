@@ -8,7 +8,7 @@ import polars as pl
 
 from minerkit.mining.filters import thresholds
 from minerkit.mining.split_queries import SplitQueries
-from minerkit.recipe.mine import Mine
+from minerkit.recipe import Mine
 from minerkit.search import Pairs, Request, exact_scores, pair_scores
 
 __all__ = ["SearchRequests"]

@@ -8,17 +8,17 @@ import polars as pl
 
 from minerkit.mining.filters import BACKFILLABLE
 from minerkit.mining.positions import to_ids
-from minerkit.recipe.recipe import Mine
-from minerkit.storage import schema
-from minerkit.text.shingles import scattered
+from minerkit.recipe import Mine
+from minerkit.storage import ARTEFACT_COLUMNS, fit_artefact
+from minerkit.text import mix_bits
 
-__all__ = ["apply_quotas", "pool_sizes", "rank_eligible", "sample_negatives"]
+__all__ = ["apply_quotas", "rank_eligible", "sample_negatives", "wanted_candidates"]
 
 IntArray = npt.NDArray[np.int64]
 Ids = Mapping[str, pl.Series]
 
 
-def pool_sizes(positives: IntArray, rules: Mine) -> IntArray:
+def wanted_candidates(positives: IntArray, rules: Mine) -> IntArray:
     """Say how many eligible candidates each query needs for its negatives to be drawn.
 
     Args:
@@ -48,7 +48,7 @@ def sample_negatives(
         found, wanted, dropped. With `drop` and `backfill`, a query that cannot be filled is dropped.
     """
     negatives, accounts = apply_quotas(*rank_eligible(judged, positives, rules), rules, before)
-    return schema.fit("negatives", negatives), accounts
+    return fit_artefact("negatives", negatives), accounts
 
 
 def rank_eligible(
@@ -108,7 +108,7 @@ def apply_quotas(
     accounts = accounts.with_columns(wanted=pl.coalesce("exact", "wanted"))
     found_of = pl.min_horizontal("found", "wanted").alias("found")
     accounts = accounts.select("query_id", found_of, "wanted", "dropped")
-    return chosen.select(name for name in schema.ARTEFACTS["negatives"] if name in chosen.columns), accounts
+    return chosen.select(name for name in ARTEFACT_COLUMNS["negatives"] if name in chosen.columns), accounts
 
 
 def _at_most(positives: IntArray, rules: Mine) -> IntArray:
@@ -169,7 +169,7 @@ def _lots(pool: pl.DataFrame, seed: int) -> pl.Series:
         ids = pool[column].unique(maintain_order=True)
         numbers = pl.DataFrame({column: ids, "number": _numbers(ids)})
         number = pool.select(column).join(numbers, on=column, how="left", maintain_order="left")["number"]
-        lots = scattered(lots ^ number.to_numpy())
+        lots = mix_bits(lots ^ number.to_numpy())
     return pl.Series(lots)
 
 

@@ -6,14 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.corpus.qrels import count_positives
-from minerkit.embeddings.vectors import Vectors
+from minerkit.corpus import count_positives
+from minerkit.embeddings import Vectors
 from minerkit.mining.filters import rank_window
 from minerkit.mining.positions import to_ids, to_positions
-from minerkit.mining.sampling import pool_sizes
-from minerkit.recipe.mine import Mine
-from minerkit.search import Index
-from minerkit.search.ivf import Lists
+from minerkit.mining.sampling import wanted_candidates
+from minerkit.recipe import Mine
+from minerkit.search import Index, Lists
 
 __all__ = ["SplitQueries"]
 
@@ -75,7 +74,7 @@ class SplitQueries:
         judged, excluded = (
             to_positions(pairs, ids).sort("query_id", "doc_id") for pairs in (qrels, excluded)
         )
-        wanted = pool_sizes(count_positives(query_ids, qrels)["positives"].to_numpy(), rules)
+        wanted = wanted_candidates(count_positives(query_ids, qrels)["positives"].to_numpy(), rules)
         window = rank_window(rules, judged.filter(pl.col("relevance") > 0))
         return cls(query_ids, queries, doc_ids, index, judged, excluded, wanted, window)
 

@@ -9,17 +9,28 @@ from minerkit.pipeline.pipeline import MINING, STAGES
 from minerkit.pipeline.stage import do_stage, stage_key
 from minerkit.pipeline.stages import ingest as ingest_stage
 from minerkit.pipeline.stages import train as train_stage
-from minerkit.recipe.recipe import Recipe
-from minerkit.reports.cards.dataset_card import hand_written, write_card
-from minerkit.reports.stats.ingest import intake
-from minerkit.runtime.devices import training_device
-from minerkit.runtime.memory import budget
-from minerkit.runtime.progress import Reporter
-from minerkit.storage.run_folder import MARKERS, Run, locked
-from minerkit.training.arguments import check_training
-from minerkit.training.base_model import check_base
+from minerkit.recipe import Recipe
+from minerkit.reports import handwritten_notes, ingest_statistics, write_card
+from minerkit.runtime import Reporter, memory_budget, training_device
+from minerkit.storage import MARKERS, Run, locked
+from minerkit.training import check_base, check_training
 
-__all__ = ["ingest", "ingest_account", "mine", "train"]
+__all__ = ["check_recipe", "ingest", "ingest_account", "mine", "train"]
+
+
+def check_recipe(recipe: Recipe, device: str = "auto") -> None:
+    """Find what is wrong with a recipe before hours are spent on the way to it.
+
+    Args:
+        recipe: The recipe.
+        device: auto, cpu, cuda or mps: where its model is to be trained.
+
+    Raises:
+        MinerkitError: The training cannot be as the recipe has it, or the hand-written part of the card is
+            not there.
+    """
+    handwritten_notes(recipe)
+    check_training(recipe, training_device(device))
 
 
 def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
@@ -37,7 +48,7 @@ def ingest(recipe: Recipe, out: Path, reporter: Reporter | None = None) -> Run:
         MinerkitError: Something the user can mend; what was in the run before is kept.
     """
     with locked(out) as run:
-        context = Context(recipe, run, "cpu", budget(None), reporter or Reporter(quiet=True))
+        context = Context(recipe, run, "cpu", memory_budget(None), reporter or Reporter(quiet=True))
         do_stage(ingest_stage.STAGE, context)
     return run
 
@@ -50,12 +61,12 @@ def ingest_account(run: Run, recipe: Recipe) -> dict[str, Any]:
         recipe: The recipe it was made from.
 
     Returns:
-        What `minerkit.reports.stats.ingest.intake` gives.
+        What `minerkit.reports.stats.ingest.ingest_statistics` gives.
     """
     frames = {name: run.read(f"{name}.parquet") for name in ("queries", "qrels", "pairs")}
     frames["corpus"] = run.scan("corpus.parquet").select("doc_id", "group").collect()
     frames |= {"documents": run.read(f"{MARKERS}/documents.parquet"), "rejected": run.rejected(["ingest"])}
-    return intake(frames, run.facts("ingest"), recipe.split.seed)
+    return ingest_statistics(frames, run.facts("ingest"), recipe.split.seed)
 
 
 def mine(
@@ -82,9 +93,9 @@ def mine(
     Raises:
         MinerkitError: Something the user can mend; finished stages are kept.
     """
-    hand_written(recipe)  # a missing file is found now, not after hours
+    handwritten_notes(recipe)  # a missing file is found now, not after hours
     with locked(out) as run:
-        _mine(Context(recipe, run, device, budget(memory_gb), reporter or Reporter(quiet=True)))
+        _mine(Context(recipe, run, device, memory_budget(memory_gb), reporter or Reporter(quiet=True)))
     return run
 
 
@@ -115,12 +126,11 @@ def train(
     Raises:
         MinerkitError: Something the user can mend; finished stages and checkpoints are kept.
     """
-    hand_written(recipe)
-    check_training(recipe, training_device(device))
+    check_recipe(recipe, device)
     check_base(recipe)
     with locked(out) as run:
         reporter = reporter or Reporter(quiet=True)
-        context = Context(recipe, run, device, budget(memory_gb), reporter, resume)
+        context = Context(recipe, run, device, memory_budget(memory_gb), reporter, resume)
         _mine(context)
         if do_stage(train_stage.STAGE, context, again=not resume):
             write_manifest(run, recipe, [stage.name for stage in STAGES])

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from minerkit.recipe.recipe import Recipe
-from minerkit.runtime.progress import Reporter
-from minerkit.storage.run_folder import MARKERS, Run
-from minerkit.text.store import Texts, store_texts
+from minerkit.recipe import Recipe
+from minerkit.runtime import Reporter
+from minerkit.storage import MARKERS, Run
+from minerkit.text import Texts, store_texts
 
 __all__ = ["TEXT_SHARE", "Context"]
 

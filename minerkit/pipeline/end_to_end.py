@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from minerkit.errors import HubError
-from minerkit.hub.access import check_access
+from minerkit.hub import check_access
 from minerkit.pipeline.commands import train
 from minerkit.pipeline.finished import evaluate_run, push_run, report_run
-from minerkit.recipe.recipe import Recipe
-from minerkit.reports.stats.run_summary import closing_account, push_command
-from minerkit.runtime.progress import Reporter
-from minerkit.storage.run_folder import load
+from minerkit.recipe import Recipe
+from minerkit.reports import push_command, summarise_run
+from minerkit.runtime import Reporter
+from minerkit.storage import load
 
 __all__ = ["run"]
 
@@ -42,7 +42,7 @@ def run(
         memory_gb: Gigabytes that mining may use; None: half of what is free.
 
     Returns:
-        What `minerkit.reports.stats.run_summary.closing_account` gives.
+        What `minerkit.reports.stats.run_summary.summarise_run` gives.
 
     Raises:
         MinerkitError: Something the user can mend; finished stages and checkpoints are kept.
@@ -55,8 +55,8 @@ def run(
         evaluate_run(out, device=device, reporter=reporter, again=False)
     report_run(out, reporter=reporter, again=False)
     if push is None:
-        return closing_account(load(out))
-    return closing_account(load(out), _pushed(out, push, model_repo or push, private, reporter))
+        return summarise_run(load(out))
+    return summarise_run(load(out), _pushed(out, push, model_repo or push, private, reporter))
 
 
 def _pushed(out: Path, repo: str, model_repo: str, private: bool, reporter: Reporter) -> list[dict[str, Any]]:

@@ -8,18 +8,15 @@ from typing import Any
 
 import minerkit
 from minerkit.errors import AuditError, RunError
-from minerkit.evaluation.comparison import compare
-from minerkit.hub.access import check_name
-from minerkit.hub.upload import upload
+from minerkit.evaluation import compare
+from minerkit.hub import check_name, upload_run
 from minerkit.pipeline.invariants import Breach, audit
 from minerkit.pipeline.stage import stage_key
 from minerkit.pipeline.stages import train as train_stage
-from minerkit.recipe.load import load_recipe
-from minerkit.reports.page.write import write_report
-from minerkit.runtime.progress import Reporter
-from minerkit.storage import schema
-from minerkit.storage.atomic import atomic_write, sha256
-from minerkit.storage.run_folder import Run, load, locked
+from minerkit.recipe import load_recipe
+from minerkit.reports import write_report
+from minerkit.runtime import Reporter
+from minerkit.storage import ARTEFACT_COLUMNS, Run, atomic_write, load, locked, sha256
 
 __all__ = ["audit_run", "evaluate_run", "push_run", "report_run"]
 
@@ -44,7 +41,7 @@ def audit_run(folder: Path) -> list[Breach]:
     hashes = {
         name: sha256(run.folder / name) for name in manifest["outputs"] if (run.folder / name).is_file()
     }
-    frames = {name: run.read(f"{name}.parquet") for name in [*schema.ARTEFACTS, "train", "dev"]}
+    frames = {name: run.read(f"{name}.parquet") for name in [*ARTEFACT_COLUMNS, "train", "dev"]}
     return audit(frames, load_recipe(run.folder / "recipe.yaml"), manifest, hashes)
 
 
@@ -152,7 +149,7 @@ def push_run(
         reporter: Where progress goes.
 
     Returns:
-        What `minerkit.hub.upload.upload` gives.
+        What `minerkit.hub.upload.upload_run` gives.
 
     Raises:
         RunError: There is no finished run, or no model.
@@ -169,7 +166,7 @@ def push_run(
                 f"{folder} is not pushed: it breaks {len(breaches)} of its promises, first: "
                 f"{breaches[0].check} (see `minerkit audit {folder}`); mend it, or add --force"
             )
-        return upload(
+        return upload_run(
             run, repo, model_repo, private=private, revision=revision, dry_run=dry_run, reporter=reporter
         )
 

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit.mining.filters import thresholds
-from minerkit.recipe.recipe import Recipe
-from minerkit.search.decimals import exact_score
-from minerkit.storage import schema
-from minerkit.text.normalisation import match_key, normalised
-from minerkit.text.shingles import jaccard
+from minerkit.mining import thresholds
+from minerkit.recipe import Recipe
+from minerkit.search import exact_score
+from minerkit.storage import ARTEFACT_COLUMNS, schema_violations
+from minerkit.text import jaccard, match_key, normalise_text
 
 __all__ = ["CHECKS", "Breach", "audit"]
 
@@ -45,8 +44,8 @@ def audit(
     """
     breaches = [
         Breach(f"{name}: columns and types", 1, fault)
-        for name in schema.ARTEFACTS
-        for fault in schema.violations(name, frames[name])
+        for name in ARTEFACT_COLUMNS
+        for fault in schema_violations(name, frames[name])
     ]
     if breaches:
         return breaches
@@ -82,7 +81,7 @@ def _ids(frames: Frames, recipe: Recipe) -> Found:
     """Ids are unique and resolve; no text stands twice."""
     for name, key in (("queries", "query_id"), ("corpus", "doc_id")):
         yield f"{name}: ids are unique", frames[name].filter(pl.col(key).is_duplicated()).select(key)
-        twice = frames[name].filter(normalised(pl.col("text")).is_duplicated())
+        twice = frames[name].filter(normalise_text(pl.col("text")).is_duplicated())
         yield f"{name}: texts are unique", twice.select(key, "text")
     for name in ("qrels", "candidates", "judged", "negatives"):
         for key, home in (("query_id", "queries"), ("doc_id", "corpus")):

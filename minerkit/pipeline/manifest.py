@@ -4,10 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from minerkit.recipe.recipe import Recipe
-from minerkit.runtime.versions import package_versions
-from minerkit.storage.atomic import atomic_write
-from minerkit.storage.run_folder import Run
+from minerkit.recipe import Recipe
+from minerkit.runtime import package_versions
+from minerkit.storage import Run, atomic_write
 
 __all__ = ["write_manifest"]
 

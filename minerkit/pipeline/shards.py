@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from minerkit.storage.schema import SPLITS
+from minerkit.storage import SPLITS
 
 __all__ = ["Shard", "query_shards"]
 

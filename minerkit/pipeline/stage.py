@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from minerkit.pipeline.context import Context
-from minerkit.recipe.recipe import Recipe
-from minerkit.runtime.memory import trim
-from minerkit.storage.atomic import sha256
-from minerkit.storage.run_folder import Run
-from minerkit.storage.stage import StageOutput, clear_shards, staged_output
+from minerkit.recipe import Recipe
+from minerkit.runtime import release_memory
+from minerkit.storage import Run, StageOutput, clear_shards, sha256, staged_output
 
 __all__ = ["Stage", "do_stage", "folder_hashes", "sections", "stage_key"]
 
@@ -52,7 +50,7 @@ def do_stage(stage: Stage, context: Context, again: bool = False) -> bool:
         stage.perform(context, output)
         if set(output.staged) != set(stage.writes):
             raise AssertionError(f"{stage.name} declares {stage.writes} and wrote {tuple(output.staged)}")
-    trim()
+    release_memory()
     return True
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from minerkit.errors import RecipeError, first_line, suggestion
 
-__all__ = ["Location", "bundled", "elsewhere", "names", "read_recipe", "recipe_path"]
+__all__ = ["Location", "bundled", "elsewhere", "recipe_names", "read_recipe", "recipe_path"]
 
 Location = tuple[str | int, ...]
 #: The keys of a source that say where it is, not what it looks like.
@@ -32,7 +32,7 @@ def bundled(folder: str) -> Path:
     return package / folder if (package / folder).is_dir() else package.parent / folder
 
 
-def names() -> list[str]:
+def recipe_names() -> list[str]:
     """List the shipped recipes.
 
     Returns:
@@ -58,9 +58,9 @@ def recipe_path(name: str) -> Path:
         if path.is_file():
             return path
         raise RecipeError(f"no recipe file {name}; `minerkit cp gooaq {path.name}` makes one to start from")
-    if name in names():
+    if name in recipe_names():
         return bundled("recipes") / f"{name}.yaml"
-    raise RecipeError(f"no recipe named {name!r}{suggestion(name, names())}; `minerkit ls` lists them")
+    raise RecipeError(f"no recipe named {name!r}{suggestion(name, recipe_names())}; `minerkit ls` lists them")
 
 
 def read_recipe(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, Any], dict[Location, str]]:

@@ -9,10 +9,18 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from minerkit.errors import RecipeError, first_line, suggestion
-from minerkit.recipe.files import Location, bundled, elsewhere, names, read_recipe, recipe_path
+from minerkit.recipe.files import Location, bundled, elsewhere, recipe_names, read_recipe, recipe_path
 from minerkit.recipe.recipe import OF_LOADED, Recipe
 
-__all__ = ["bundled", "copy_recipe", "load_recipe", "names", "parse_override", "recipe_path", "recipe_yaml"]
+__all__ = [
+    "bundled",
+    "copy_recipe",
+    "load_recipe",
+    "parse_override",
+    "recipe_names",
+    "recipe_path",
+    "recipe_yaml",
+]
 
 #: The keys of a source that name files; in a sample, beside the recipe.
 FILES = ("source.qa", "source.topics", "source.qrels")

@@ -9,7 +9,7 @@ from minerkit.recipe.mine import Mine
 from minerkit.recipe.section import Section, Share
 from minerkit.recipe.source import Source
 from minerkit.recipe.train import LOSSES, Train
-from minerkit.runtime.models import Family
+from minerkit.runtime import Family
 
 __all__ = [
     "LOSSES",

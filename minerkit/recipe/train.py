@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from minerkit.recipe.section import Section
-from minerkit.runtime.models import Family
+from minerkit.runtime import Family
 
 __all__ = ["LOSSES", "LossSpec", "Train"]
 

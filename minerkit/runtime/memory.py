@@ -4,7 +4,7 @@ from pathlib import Path
 
 from minerkit.errors import RunError
 
-__all__ = ["budget", "trim"]
+__all__ = ["memory_budget", "release_memory"]
 
 #: Bytes of a gigabyte, as `--memory-gb` counts them.
 GB = 1 << 30
@@ -12,7 +12,7 @@ GB = 1 << 30
 LEAST = 1.0
 
 
-def budget(gigabytes: float | None) -> int:
+def memory_budget(gigabytes: float | None) -> int:
     """Say how many bytes of memory a run may use.
 
     Args:
@@ -31,7 +31,7 @@ def budget(gigabytes: float | None) -> int:
     return int(gigabytes * GB)
 
 
-def trim() -> None:
+def release_memory() -> None:
     """Give memory that is free back to the system; glibc would keep gigabytes of it for what comes."""
     import ctypes
 

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import polars as pl
 
-__all__ = ["ahead", "in_threads", "shares", "torch_map"]
+__all__ = ["even_shares", "prefetch_map", "thread_map", "torch_map"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def thread_map(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Apply a function to items, several at a time: as many as polars has threads.
 
     Args:
@@ -23,10 +23,10 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
     Returns:
         What it returns, in the order of the items.
     """
-    return list(ahead(function, items))
+    return list(prefetch_map(function, items))
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def prefetch_map(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Apply a function to items while its results are used: as many threads as polars has work ahead.
 
     Args:
@@ -87,7 +87,7 @@ def torch_map(
         torch.set_num_threads(threads)  # in part, it holds for the whole process
 
 
-def shares(items: list[Item]) -> list[list[Item]]:
+def even_shares(items: list[Item]) -> list[list[Item]]:
     """Deal items out to the threads of `torch_map`, in runs of about the same length."""
     import torch
 

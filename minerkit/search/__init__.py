@@ -1,10 +1,9 @@
-"""Search for the best documents of many queries: exact, or approximate with a measured recall."""
+"""The best documents of many queries under rules: exact, approximate with a measured recall, or by BM25.
 
-from minerkit.search.decimals import DECIMALS, exact_scores
-from minerkit.search.dot_products import pair_scores
-from minerkit.search.exact import Index
-from minerkit.search.request import Hits, Limits, Pairs, Request
+Vectors (or texts) and a `Request` come in: how many documents, which pairs are blocked, the highest score
+that may be found. `Hits` go out: positions and scores, the same on every machine.
+"""
 
-__all__ = [
-    "DECIMALS", "Hits", "Index", "Limits", "Pairs", "Request", "exact_scores", "pair_scores",
-]  # fmt: skip
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

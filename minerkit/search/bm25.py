@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.search import DECIMALS, Hits, Pairs
-from minerkit.text.words import tokenize
+from minerkit.text import tokenize
 
 __all__ = ["bm25_search"]
 

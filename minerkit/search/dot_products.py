@@ -9,8 +9,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from minerkit.embeddings.vectors import Vectors
-from minerkit.runtime.jit import jit
+from minerkit.embeddings import Vectors
+from minerkit.runtime import jit
 from minerkit.search.decimals import FloatArray, round_scores
 
 __all__ = ["pair_scores"]

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.embeddings.vectors import Vectors
-from minerkit.runtime.threads import shares, torch_map
+from minerkit.embeddings import Vectors
+from minerkit.runtime import even_shares, torch_map
 from minerkit.search.decimals import DECIMALS, exact_scores, round_scores
 from minerkit.search.quantise import FEW, Format, fastest
 from minerkit.search.quantised_documents import CodedDocuments
@@ -149,7 +149,7 @@ class Index:
                     tile.scan(chunk)
             return [tile.settled() for tile in tiles]
 
-        groups = [[part] for part in parts] if coded.held else shares(parts)
+        groups = [[part] for part in parts] if coded.held else even_shares(parts)
         kept = [tile for group in torch_map(scanned, groups, self.device) for tile in group]
         again = functools.partial(self.again, format=format, hopeful=hopeful)
         return Found.each(requests, self.documents, coded, parts, kept, again)

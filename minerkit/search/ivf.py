@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.embeddings.vectors import Vectors
-from minerkit.runtime.threads import shares, torch_map
+from minerkit.embeddings import Vectors
+from minerkit.runtime import even_shares, torch_map
 from minerkit.search.exact import Index
 from minerkit.search.quantise import encode, fastest, products, room
 from minerkit.search.quantised_documents import CodedDocuments
@@ -136,7 +136,7 @@ class Lists:
                         tile.probe(chunk, own)
             return [tile.settled() for tile in tiles]
 
-        kept = [tile for group in torch_map(searched, shares(parts)) for tile in group]
+        kept = [tile for group in torch_map(searched, even_shares(parts)) for tile in group]
         return Found.each(requests, self.documents, self._coded, parts, kept)
 
     def _asking(self, probed: IntArray, k: int) -> tuple[Asking, Asking]:

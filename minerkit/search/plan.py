@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.recipe.recipe import Search
+from minerkit.recipe import Search
 from minerkit.search.decimals import exact_scores
 from minerkit.search.exact import Index
 from minerkit.search.ivf import Clusters, Lists, clusters
 from minerkit.search.request import Hits, Request
 
-__all__ = ["Plan", "drawn", "recall", "tuned"]
+__all__ = ["Plan", "draw_sample", "recall", "tune_search"]
 
 #: Queries that an approximate search is measured on, and that an exact one is timed on at first.
 SAMPLE, TIMED = 4096, 512
@@ -75,7 +75,7 @@ class Plan:
         return index if self.found is None else Lists(index, self.found, self.probes)
 
 
-def drawn(count: int) -> npt.NDArray[np.int64]:
+def draw_sample(count: int) -> npt.NDArray[np.int64]:
     """Draw the queries that a search is tuned on.
 
     Args:
@@ -87,7 +87,7 @@ def drawn(count: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(SEED).permutation(count)[:SAMPLE])
 
 
-def tuned(index: Index, requests: Sequence[Request], count: int, spec: Search) -> Plan:
+def tune_search(index: Index, requests: Sequence[Request], count: int, spec: Search) -> Plan:
     """Decide how to search.
 
     Args:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.runtime.threads import torch_map
+from minerkit.runtime import torch_map
 
 if TYPE_CHECKING:
     import torch

@@ -12,10 +12,9 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.embeddings.vectors import Vectors
+from minerkit.embeddings import Vectors
 from minerkit.errors import CacheError
-from minerkit.runtime.cache_location import cache_folder
-from minerkit.runtime.threads import torch_map
+from minerkit.runtime import cache_folder, torch_map
 from minerkit.search.quantise import Codes, Format, encode
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.embeddings.vectors import Vectors
+from minerkit.embeddings import Vectors
 
 __all__ = ["Hits", "Limits", "Pairs", "Request"]
 

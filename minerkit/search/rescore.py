@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.embeddings.vectors import Vectors
-from minerkit.runtime.jit import jit
-from minerkit.runtime.threads import torch_map
+from minerkit.embeddings import Vectors
+from minerkit.runtime import jit, torch_map
 from minerkit.search.decimals import exact_scores
 from minerkit.search.dot_products import pair_scores
 from minerkit.search.quantised_documents import CodedDocuments

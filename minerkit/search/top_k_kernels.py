@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.runtime.jit import inlined, jit
+from minerkit.runtime import jit, jit_inline
 
 __all__ = ["State", "add", "settle", "take", "tidy"]
 
@@ -155,7 +155,7 @@ def _tidy(state: State, k: int, room: int, row: int) -> Any:
     return needed
 
 
-@inlined
+@jit_inline
 def _passed(
     products: npt.NDArray[Any], low: Any, high: Any, masks: npt.NDArray[np.uint64], found: IntArray
 ) -> int:
@@ -192,7 +192,7 @@ def _passed(
     return count
 
 
-@inlined
+@jit_inline
 def _needed(scores: FloatArray, k: int, noise: float, ceiling: float) -> float:
     """Say what a document must score to be among the k best, by the scores of some."""
     # Others may be above the ceiling, so that they do not count.
@@ -200,7 +200,7 @@ def _needed(scores: FloatArray, k: int, noise: float, ceiling: float) -> float:
     return _kth(sure, k, -np.inf) - 2 * noise
 
 
-@inlined
+@jit_inline
 def _kth(numbers: npt.NDArray[Any], k: int, least: Any) -> float:
     """Find the k-th best of some numbers, or one next to it, by halving their range: counting is fast.
 
@@ -234,7 +234,7 @@ def _kth(numbers: npt.NDArray[Any], k: int, least: Any) -> float:
     return found
 
 
-@inlined
+@jit_inline
 def _kept(values: FloatArray, columns: IntArray, lowest: Any) -> int:
     """Move what is above a threshold to the front; give how much it is."""
     kept = 0
@@ -246,7 +246,7 @@ def _kept(values: FloatArray, columns: IntArray, lowest: Any) -> int:
     return kept
 
 
-@inlined
+@jit_inline
 def _counts(starts: IntArray, shut: IntArray, row: int, column: int) -> bool:
     """Say whether a document counts for a query."""
     low, high = starts[row], starts[row + 1]
@@ -261,14 +261,14 @@ def _counts(starts: IntArray, shut: IntArray, row: int, column: int) -> bool:
     return True
 
 
-@inlined
+@jit_inline
 def _edge(products: npt.NDArray[Any], limit: float) -> Any:
     """Give a limit in the type of the products, which are compared with it as they are."""
     kind = products.dtype.type
     return kind(np.floor(min(max(limit, -FAR), FAR))) if kind(0.5) == 0 else kind(limit)
 
 
-@inlined
+@jit_inline
 def _kth_peak(products: npt.NDArray[Any], k: int, most: Any) -> float:
     """Find the k-th best of the maxima of groups, of products up to a limit: at most the k-th best of all."""
     lowest = _edge(products, -np.inf)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.hub import hub_records
 from minerkit.sources.records import Record
 from minerkit.sources.tables import FORMATS, file_format, read_records

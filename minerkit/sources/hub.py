@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.records import Record, require
 
 __all__ = ["hub_fault", "hub_files", "hub_records"]

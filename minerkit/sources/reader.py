@@ -5,19 +5,16 @@ Every raw row comes out either as entries or as a rejected row with its place; n
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
-
-import polars as pl
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.files import input_files
 from minerkit.sources.formats import beir, captions, matches, pairs, trec
 from minerkit.sources.formats import documents as reports
-from minerkit.sources.hub import hub_fault, hub_files
+from minerkit.sources.hub import hub_files
 from minerkit.sources.records import Batch
 
-__all__ = ["Batch", "dataset", "fingerprint", "read"]
+__all__ = ["Batch", "fingerprint", "read"]
 
 SHAPES = {
     "auto": pairs.read,
@@ -87,34 +84,3 @@ def read(source: Source) -> Iterator[Batch]:
             f"{place}: {bad:,} of {rows:,} rows cannot be read, more than source.max_bad={source.max_bad:g} "
             f"allows (first: {first}); mend the file or raise the share"
         )
-
-
-def dataset(data: str, split: str = "train", config: str | None = None) -> pl.LazyFrame:
-    """Open a data set to look at; its rows are read in pieces, when they are needed.
-
-    Args:
-        data: A Parquet file, or the name of a Hub data set.
-        split: The split of a Hub data set.
-        config: The configuration of a Hub data set.
-
-    Returns:
-        Its rows.
-
-    Raises:
-        SourceError: There is no such file or data set, or it cannot be read.
-    """
-    if Path(data).is_file():
-        try:
-            frame = pl.scan_parquet(data, glob=False)
-            frame.collect_schema()
-            return frame
-        except pl.exceptions.PolarsError as error:
-            raise SourceError(f"{data}: not Parquet: {str(error).splitlines()[0]}") from error
-    if data.endswith(".parquet") or data.count("/") != 1 or data.startswith((".", "/")):
-        raise SourceError(f"{data}: no such run folder, Parquet file or Hub data set (user/name)")
-    import datasets
-
-    try:
-        return pl.LazyFrame(datasets.load_dataset(data, config, split=split).with_format("arrow")[:])
-    except Exception as error:
-        raise SourceError(hub_fault(data, error)) from error

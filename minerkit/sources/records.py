@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from minerkit.errors import SourceError
-from minerkit.storage import schema
+from minerkit.storage import fit_artefact
 
 __all__ = [
     "BATCH_ROWS", "BLANK", "ENTRIES", "Batch", "Entry", "Record", "batched", "cell", "entries", "rejected",
@@ -89,7 +89,7 @@ def rejected(found: Sequence[tuple[str, str, str]]) -> pl.DataFrame:
         A frame with the columns of the rejected artefact.
     """
     frame = pl.DataFrame(found, schema=dict.fromkeys(("reason", "source", "text"), pl.String), orient="row")
-    return schema.fit("rejected", frame.with_columns(pl.lit("read").alias("stage")))
+    return fit_artefact("rejected", frame.with_columns(pl.lit("read").alias("stage")))
 
 
 def batched(

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from minerkit.errors import RunError
-from minerkit.storage import schema
 from minerkit.storage.atomic import atomic_write
+from minerkit.storage.schema import ARTEFACT_COLUMNS, fit_artefact
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,7 +117,7 @@ def encode_row_group(
 
 
 def _fitted(name: str, frame: pl.DataFrame, ids: Mapping[str, pl.Series] | None = None) -> pl.DataFrame:
-    return schema.fit(name, frame, ids or {}) if name in schema.ARTEFACTS else frame
+    return fit_artefact(name, frame, ids or {}) if name in ARTEFACT_COLUMNS else frame
 
 
 def _strings(field: "pa.Field") -> list[str]:

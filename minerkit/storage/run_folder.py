@@ -11,10 +11,10 @@ import polars as pl
 from filelock import FileLock, Timeout
 
 from minerkit.errors import RunError
-from minerkit.runtime.threads import in_threads
-from minerkit.storage import schema
+from minerkit.runtime import thread_map
 from minerkit.storage.atomic import atomic_write, remove_stale_parts, sha256
 from minerkit.storage.parquet import Parts, readable_parquet
+from minerkit.storage.schema import empty_artefact
 
 __all__ = ["MARKERS", "Run", "load", "locked"]
 
@@ -174,7 +174,7 @@ class Run:
             seconds: How long it took.
             facts: What it noted.
         """
-        hashes = in_threads(sha256, [self.folder / file for file in files])
+        hashes = thread_map(sha256, [self.folder / file for file in files])
         outputs = dict(zip(files, hashes, strict=True))
         marker = {"key": key, "outputs": outputs, "seconds": seconds, "facts": facts or {}}
         marker = json.loads(json.dumps(marker))
@@ -185,7 +185,7 @@ class Run:
     def rejected(self, stages: Sequence[str]) -> pl.DataFrame:
         """Collect the rejected rows of stages from their own files."""
         frames = [self.read(f"{MARKERS}/{stage}.rejected.parquet") for stage in stages]
-        return pl.concat([schema.empty("rejected"), *frames])
+        return pl.concat([empty_artefact("rejected"), *frames])
 
 
 def _digest(marker: Mapping[str, Any]) -> str:

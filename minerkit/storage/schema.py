@@ -6,14 +6,14 @@ import polars as pl
 
 from minerkit.errors import RunError
 
-__all__ = ["ARTEFACTS", "SPLITS", "empty", "fit", "violations"]
+__all__ = ["ARTEFACT_COLUMNS", "SPLITS", "empty_artefact", "fit_artefact", "schema_violations"]
 
 SPLITS = ("train", "dev")
 
 STR, I32, F32 = pl.String, pl.Int32, pl.Float32
 
 #: Artefact name -> column -> (dtype, may it be null?).
-ARTEFACTS: Mapping[str, Mapping[str, tuple[type[pl.DataType], bool]]] = {
+ARTEFACT_COLUMNS: Mapping[str, Mapping[str, tuple[type[pl.DataType], bool]]] = {
     "queries": {
         "query_id": (STR, False),
         "text": (STR, False),
@@ -55,23 +55,23 @@ ARTEFACTS: Mapping[str, Mapping[str, tuple[type[pl.DataType], bool]]] = {
 }
 
 
-def empty(name: str) -> pl.DataFrame:
+def empty_artefact(name: str) -> pl.DataFrame:
     """Make an artefact frame with no rows.
 
     Args:
-        name: An artefact of `ARTEFACTS`.
+        name: An artefact of `ARTEFACT_COLUMNS`.
 
     Returns:
         A frame with the artefact's columns and types.
     """
-    return pl.DataFrame(schema={column: dtype for column, (dtype, _) in ARTEFACTS[name].items()})
+    return pl.DataFrame(schema={column: dtype for column, (dtype, _) in ARTEFACT_COLUMNS[name].items()})
 
 
-def fit(name: str, frame: pl.DataFrame, positions: Collection[str] = ()) -> pl.DataFrame:
+def fit_artefact(name: str, frame: pl.DataFrame, positions: Collection[str] = ()) -> pl.DataFrame:
     """Bring a frame into an artefact's shape: its columns in order and cast; absent nullable ones added.
 
     Args:
-        name: An artefact of `ARTEFACTS`.
+        name: An artefact of `ARTEFACT_COLUMNS`.
         frame: A frame that has at least the artefact's required columns.
         positions: Columns that hold positions, int32, instead of ids.
 
@@ -81,7 +81,7 @@ def fit(name: str, frame: pl.DataFrame, positions: Collection[str] = ()) -> pl.D
     Raises:
         RunError: A required column is missing or holds nulls.
     """
-    columns = dict(ARTEFACTS[name])
+    columns = dict(ARTEFACT_COLUMNS[name])
     columns |= {column: (I32, False) for column in positions}
     frame = frame.with_columns(
         pl.lit(None, dtype=dtype).alias(column)
@@ -98,17 +98,17 @@ def fit(name: str, frame: pl.DataFrame, positions: Collection[str] = ()) -> pl.D
     return shaped
 
 
-def violations(name: str, frame: pl.DataFrame) -> list[str]:
+def schema_violations(name: str, frame: pl.DataFrame) -> list[str]:
     """Say how a frame departs from an artefact's contract.
 
     Args:
-        name: An artefact of `ARTEFACTS`.
+        name: An artefact of `ARTEFACT_COLUMNS`.
         frame: The frame to look at.
 
     Returns:
         One line per fault; empty when the frame is as the contract has it.
     """
-    return _violations(ARTEFACTS[name], frame)
+    return _violations(ARTEFACT_COLUMNS[name], frame)
 
 
 def _violations(columns: Mapping[str, tuple[type[pl.DataType], bool]], frame: pl.DataFrame) -> list[str]:

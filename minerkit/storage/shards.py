@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.runtime.threads import torch_map
+from minerkit.runtime import torch_map
 from minerkit.storage.atomic import atomic_write, sha256
 from minerkit.storage.parquet import write
 

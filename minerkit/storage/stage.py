@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 
 from minerkit.errors import RunError
-from minerkit.storage import schema
 from minerkit.storage.atomic import atomic_write
 from minerkit.storage.parquet import Append, Parts, parquet_writer, write
 from minerkit.storage.run_folder import MARKERS, Run
+from minerkit.storage.schema import ARTEFACT_COLUMNS, fit_artefact
 from minerkit.storage.shards import resume_shards
 
 __all__ = ["StageOutput", "clear_shards", "staged_output"]
@@ -40,8 +40,8 @@ class StageOutput:
             frame: The rows; an artefact's columns are checked.
         """
         stem = Path(name).stem
-        if stem in schema.ARTEFACTS:
-            frame = schema.fit(stem, frame)
+        if stem in ARTEFACT_COLUMNS:
+            frame = fit_artefact(stem, frame)
         with atomic_write(self._staged(name)) as stream:
             write(frame, stream)
 

@@ -4,13 +4,13 @@ from functools import cache
 
 import polars as pl
 
-__all__ = ["simplified"]
+__all__ = ["to_simplified"]
 
 #: CJK ideographs (Unicode 16): extension A, the basic block, extensions B to F with I, and G with H.
 BLOCKS = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x20000, 0x2EE5F), (0x30000, 0x323AF))
 
 
-def simplified(texts: pl.Series) -> pl.Series:
+def to_simplified(texts: pl.Series) -> pl.Series:
     """Write texts in simplified Chinese, character by character, for comparison only.
 
     Args:

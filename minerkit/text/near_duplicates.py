@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.runtime.threads import in_threads
+from minerkit.runtime import thread_map
 from minerkit.text.prefix_filter import OWNER, Sets, shingle_sets
 from minerkit.text.shingles import jaccard
 from minerkit.text.store import Texts
@@ -76,7 +76,7 @@ def _alike(sets: Sets, threshold: float) -> IntArray:
     # Cut where another shingle begins.
     starts = np.unique(np.searchsorted(sets.entries, sets.entries[::BATCH] & ~OWNER))
     ends = np.append(starts[1:], len(sets.entries))
-    return sets.texts[_unpacked(in_threads(meet, map(slice, starts, ends)))]
+    return sets.texts[_unpacked(thread_map(meet, map(slice, starts, ends)))]
 
 
 def _parts(sizes: IntArray) -> Iterator[slice]:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import polars as pl
 
-from minerkit.text.chinese import simplified
+from minerkit.text.chinese import to_simplified
 
-__all__ = ["cleaned", "match_key", "match_keys", "normalise", "normalised"]
+__all__ = ["match_key", "match_keys", "normalise", "normalise_text", "trim_text"]
 
 #: White space as the Unicode standard has it, and the characters that are blank without being space.
 BLANK = r"\s\u{200b}\u{2060}\u{feff}\u{00ad}"
@@ -31,7 +31,7 @@ ODD = rf"[^{KEPT}]|^ |  | $"
 CLOSING = " .?!。"
 
 
-def normalised(text: pl.Expr) -> pl.Expr:
+def normalise_text(text: pl.Expr) -> pl.Expr:
     """Give the expression for the normalised text, which is the identity of a text.
 
     Args:
@@ -43,7 +43,7 @@ def normalised(text: pl.Expr) -> pl.Expr:
     return text.map_batches(_normalised, return_dtype=pl.String, is_elementwise=True)
 
 
-def cleaned(text: pl.Expr) -> pl.Expr:
+def trim_text(text: pl.Expr) -> pl.Expr:
     """Give the expression for the text as it is stored: the user's own, trimmed.
 
     Args:
@@ -80,7 +80,7 @@ def match_keys(texts: pl.Series) -> pl.Series:
     plain = _changed(texts, odd, lambda part: _rewritten(_rewritten(part).str.to_lowercase()))
     upper = plain.str.contains(r"\p{Changes_When_Lowercased}")
     lower = _changed(plain, upper, lambda part: part.str.to_lowercase())
-    folded = _changed(lower, lower.str.len_bytes() > lower.str.len_chars(), simplified)
+    folded = _changed(lower, lower.str.len_bytes() > lower.str.len_chars(), to_simplified)
     return _changed(folded, folded.str.contains(rf"[{CLOSING}]$"), _bare)
 
 
@@ -111,4 +111,4 @@ def normalise(text: str) -> str:
     Returns:
         Its normalised form, as `normalised` gives it.
     """
-    return str(pl.select(normalised(pl.lit(text, dtype=pl.String))).item())
+    return str(pl.select(normalise_text(pl.lit(text, dtype=pl.String))).item())

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.runtime.threads import in_threads
+from minerkit.runtime import thread_map
 from minerkit.text.shingles import SHINGLE
 from minerkit.text.store import Texts
 
@@ -104,7 +104,7 @@ def shingle_sets(keys: Texts, threshold: float) -> Sets:
         np.add.at(odd.reshape(-1), bit.reshape(-1), new.reshape(-1).view(np.uint8))
         bitmaps[:, block] = np.packbits(odd & 1, axis=1).view(np.uint64).T
 
-    in_threads(take, blocks)
+    thread_map(take, blocks)
     return _by_size(Sets(texts, least, most, apart, bitmaps, entries))
 
 
@@ -153,7 +153,7 @@ def _levels(keys: Texts, texts: IntArray, lengths: IntArray, blocks: list[slice]
         with lock:
             np.add.at(counts, hashes[inside] >> np.uint32(32 - bits), np.uint32(1))
 
-    in_threads(count, blocks)
+    thread_map(count, blocks)
     octaves = np.log2(np.maximum(counts, 1), dtype=np.float32)
     levels: npt.NDArray[np.uint8] = np.minimum(2 * octaves, COMMONEST).astype(np.uint8)
     return levels

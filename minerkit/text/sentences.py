@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-__all__ = ["CLOSED", "is_fragment", "is_wide", "joined", "split_sentences"]
+__all__ = ["CLOSED", "is_fragment", "is_wide", "join_sentences", "split_sentences"]
 
 #: What may end a sentence, with the quotation marks and brackets that close behind it.
 END = re.compile(r"[。！？；!?.]+[”’」』】）》〉\]\)]*")
@@ -46,7 +46,7 @@ def split_sentences(text: str) -> list[str]:
     return [piece for piece in pieces if piece]
 
 
-def joined(*pieces: str) -> str:
+def join_sentences(*pieces: str) -> str:
     """Put pieces of running text together, with a blank where the script has blanks.
 
     Args:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.runtime.jit import jit
+from minerkit.runtime import jit
 
 __all__ = ["shared", "sort_sets"]
 

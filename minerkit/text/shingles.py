@@ -7,7 +7,7 @@ import polars as pl
 from minerkit.text.normalisation import match_keys
 from minerkit.text.store import Texts
 
-__all__ = ["jaccard", "scattered", "shingle_hashes"]
+__all__ = ["jaccard", "mix_bits", "shingle_hashes"]
 
 #: Characters a shingle: unrelated texts of one language share few of five, most of three.
 SHINGLE = 5
@@ -43,12 +43,12 @@ def shingle_hashes(texts: pl.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArra
         ends = np.cumsum(lengths[start : start + TOGETHER])
         for step in range(1, SHINGLE):
             inside[ends - step] = False
-        found = scattered(rolling[inside[: len(rolling)]])
+        found = mix_bits(rolling[inside[: len(rolling)]])
         hashes[offsets[start] : offsets[start] + len(found)] = found
     return hashes, offsets
 
 
-def scattered(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mix_bits(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Scatter integers over all 64 bits, one to one.
 
     Args:

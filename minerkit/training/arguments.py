@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from minerkit.errors import MissingExtraError, RecipeError
-from minerkit.recipe.recipe import LOSSES, Recipe
-from minerkit.runtime.devices import native_half
-from minerkit.runtime.progress import Reporter
+from minerkit.recipe import LOSSES, Recipe
+from minerkit.runtime import Reporter, native_half
 from minerkit.training.argument_types import checked, hints
 from minerkit.training.losses import check_loss
 

@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 
 from minerkit.errors import EncoderError, TrainingError
-from minerkit.recipe.recipe import LOSSES, Recipe
-from minerkit.runtime.models import load_model
+from minerkit.recipe import LOSSES, Recipe
+from minerkit.runtime import load_model
 from minerkit.training.scratch_model import scratch_folder
 
 __all__ = ["check_base", "load_base"]

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from minerkit.storage.atomic import atomic_write
+from minerkit.storage import atomic_write
 
 __all__ = [
-    "forget",
     "list_checkpoints",
     "mark_whole",
     "open_checkpoints",
     "outlook",
+    "remove_checkpoints",
     "seconds_before",
     "step_of",
 ]
@@ -108,7 +108,7 @@ def outlook(folder: Path) -> str:
     return "the same command trains from the start, for no checkpoint was due yet"
 
 
-def forget(folder: Path, logs: Path) -> None:
+def remove_checkpoints(folder: Path, logs: Path) -> None:
     """Remove the checkpoints of a training that is done; what trackers wrote beside them is kept.
 
     Args:

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 
 from minerkit.errors import TrainingError
-from minerkit.recipe.recipe import LOSSES, Train
+from minerkit.recipe import LOSSES, Train
 from minerkit.training.checkpoints import outlook
 
 __all__ = ["mendable"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from minerkit.errors import RecipeError
-from minerkit.recipe.recipe import LOSSES, Train
+from minerkit.recipe import LOSSES, Train
 from minerkit.training.argument_types import checked, hints
 
 __all__ = ["Loss", "check_loss", "describe_loss", "make_loss", "pos_weight"]

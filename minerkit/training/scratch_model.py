@@ -8,9 +8,8 @@ from typing import Any
 import polars as pl
 from filelock import FileLock
 
-from minerkit.recipe.recipe import Family
-from minerkit.runtime.cache_location import cache_folder
-from minerkit.storage.atomic import atomic_folder
+from minerkit.runtime import Family, cache_folder
+from minerkit.storage import atomic_folder
 
 __all__ = ["scratch_folder"]
 

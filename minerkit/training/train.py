@@ -13,10 +13,9 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.recipe.recipe import LOSSES, Recipe
-from minerkit.runtime.progress import Reporter
-from minerkit.runtime.versions import package_versions
-from minerkit.storage.atomic import atomic_write
+from minerkit.recipe import LOSSES, Recipe
+from minerkit.runtime import Reporter, package_versions
+from minerkit.storage import atomic_write
 from minerkit.training.arguments import training_arguments, training_seed
 from minerkit.training.checkpoints import open_checkpoints, seconds_before, step_of
 

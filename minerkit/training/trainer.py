@@ -17,8 +17,8 @@ from sentence_transformers.cross_encoder import CrossEncoderTrainer
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainerState
 from transformers.utils import logging
 
-from minerkit.recipe.recipe import Train
-from minerkit.runtime.progress import Advance, Reporter
+from minerkit.recipe import Train
+from minerkit.runtime import Advance, Reporter
 from minerkit.training.checkpoints import mark_whole, seconds_before
 from minerkit.training.losses import make_loss
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from minerkit.recipe.recipe import Clean
 from minerkit.sources.records import ENTRIES
-from minerkit.storage import schema
+from minerkit.storage.schema import schema_violations
 from minerkit.text.normalisation import normalise
 from tests.support.cleaning import clean, cleaned
 
@@ -84,7 +84,7 @@ def test_a_rejected_row_shows_both_texts():
     _, rejected = clean(raw((" q ", " q"), ("q", None), (None, None)), Clean())
     assert rejected["text"].to_list() == ["q | q", "q", ""]
     assert set(rejected["stage"]) == {"clean"}
-    assert schema.violations("rejected", rejected) == []
+    assert schema_violations("rejected", rejected) == []
 
 
 @given(st.lists(st.tuples(CELLS, CELLS), max_size=12), st.integers(1, 3))

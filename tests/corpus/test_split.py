@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.corpus.split import assign
+from minerkit.corpus.split import assign_splits
 from minerkit.errors import SourceError
 from minerkit.recipe.recipe import Split
 from minerkit.sources.records import Entry, entries
@@ -43,7 +43,7 @@ def split(
 
 def assigned(queries, corpus, qrels, groups, chosen) -> tuple[pl.DataFrame, pl.DataFrame]:
     found = linked(queries["text"], corpus["text"])
-    made = assign(*keyed(found, queries, corpus), qrels, found.links, groups, chosen)
+    made = assign_splits(*keyed(found, queries, corpus), qrels, found.links, groups, chosen)
     return made[0].drop("key"), made[1].drop("key")
 
 

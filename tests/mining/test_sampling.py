@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.mining.sampling import pool_sizes, sample_negatives
+from minerkit.mining.sampling import sample_negatives, wanted_candidates
 from minerkit.recipe.recipe import Mine
 
 
@@ -132,7 +132,7 @@ def test_a_fifth_of_positives_is_four_negatives_each():
     ],
 )
 def test_pool_is_as_large_as_the_draw_needs(rules, expected):
-    assert pool_sizes(pl.Series([1, 3]).to_numpy(), Mine.model_validate(rules)).tolist() == expected
+    assert wanted_candidates(pl.Series([1, 3]).to_numpy(), Mine.model_validate(rules)).tolist() == expected
 
 
 @given(

@@ -21,7 +21,7 @@ from minerkit.pipeline import end_to_end as endtoend
 from minerkit.pipeline import finished
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Recipe
-from minerkit.reports.terminal.run_summary import render_closing
+from minerkit.reports.terminal.run_summary import render_run_summary
 from minerkit.runtime.progress import Reporter
 from tests.support.hub import TOKEN
 
@@ -206,7 +206,7 @@ def test_without_dev_queries_nothing_is_scored(recipe_file, tmp_path):
 
 def shown(account: dict) -> str:
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(render_closing(account))
+    console.print(render_run_summary(account))
     return console.export_text()
 
 

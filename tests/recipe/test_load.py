@@ -10,8 +10,8 @@ from minerkit.recipe.load import (
     bundled,
     copy_recipe,
     load_recipe,
-    names,
     parse_override,
+    recipe_names,
     recipe_path,
     recipe_yaml,
 )
@@ -47,8 +47,8 @@ def faults(file: Path, overrides=None) -> list[str]:
 
 
 def test_shipped_recipes_are_found_by_name():
-    assert "gooaq" in names()
-    assert names() == sorted(names())
+    assert "gooaq" in recipe_names()
+    assert recipe_names() == sorted(recipe_names())
     assert recipe_path("gooaq") == bundled("recipes") / "gooaq.yaml"
 
 
@@ -378,7 +378,7 @@ def test_a_sample_that_is_not_there_is_a_fault(tmp_path):
 
 
 @pytest.mark.parametrize("sample", [False, True])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_a_resolved_recipe_reads_back_the_same(tmp_path, name, sample):
     recipe = load_recipe(name, sample=sample)
     assert load_recipe(write(tmp_path, recipe_yaml(recipe))) == recipe

@@ -3,7 +3,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from minerkit.recipe.load import bundled, names, recipe_yaml
+from minerkit.recipe.load import bundled, recipe_names, recipe_yaml
 from minerkit.recipe.recipe import Clean, Encoder, Format, Mine, Recipe, Sample, Source, Split, Train
 
 LEAST = {"name": "mine", "source": {"path": "pairs.jsonl"}}
@@ -209,13 +209,13 @@ def test_a_recipe_cannot_be_changed():
 # --- the JSON Schema for editors --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_json_schema_accepts_the_shipped_recipes(name):
     values = yaml.safe_load((bundled("recipes") / f"{name}.yaml").read_text())
     jsonschema.validate(values, Recipe.model_json_schema())
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_json_schema_accepts_resolved_recipes(name):
     from minerkit.recipe.load import load_recipe
 

@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from minerkit.errors import RunError
-from minerkit.runtime.memory import budget, trim
+from minerkit.runtime.memory import memory_budget, release_memory
 
 
 @pytest.fixture
@@ -31,28 +31,28 @@ def machine(monkeypatch):
 
 def test_half_of_what_is_free_is_used(machine):
     machine(24)
-    assert budget(None) == 12 * 2**30
+    assert memory_budget(None) == 12 * 2**30
 
 
 def test_half_of_what_a_container_leaves_is_used(machine):
     machine(24, str(10 * 2**30), str(2 * 2**30))
-    assert budget(None) == 4 * 2**30
+    assert memory_budget(None) == 4 * 2**30
 
 
 def test_a_container_without_a_limit_has_the_machines(machine):
     machine(24, "max\n")
-    assert budget(None) == 12 * 2**30
+    assert memory_budget(None) == 12 * 2**30
 
 
 @pytest.mark.parametrize("free", [0.0, 0.5])
 def test_a_full_machine_leaves_the_least(machine, free):
     machine(free)
-    assert budget(None) == 2**30
+    assert memory_budget(None) == 2**30
 
 
 def test_what_is_allowed_is_used():
-    assert budget(2.5) == int(2.5 * 2**30)
-    assert budget(1) == 2**30
+    assert memory_budget(2.5) == int(2.5 * 2**30)
+    assert memory_budget(1) == 2**30
 
 
 @pytest.mark.parametrize("gigabytes", [0, -3, 0.99])
@@ -60,7 +60,7 @@ def test_too_little_is_one_clear_line(gigabytes):
     with pytest.raises(
         RunError, match=f"--memory-gb {gigabytes:g} is too little to work in; allow at least 1"
     ):
-        budget(gigabytes)
+        memory_budget(gigabytes)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
@@ -70,6 +70,6 @@ def test_what_is_free_goes_back_to_the_system():
     last = np.ones(12_000)
     full = psutil.Process().memory_info().rss
     blocks.clear()
-    trim()
+    release_memory()
     assert psutil.Process().memory_info().rss < full - 100e6
     assert last.sum() == 12_000

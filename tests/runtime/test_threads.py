@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.runtime.threads import ahead, in_threads, shares, torch_map
+from minerkit.runtime.threads import even_shares, prefetch_map, thread_map, torch_map
 
 
 def test_results_come_in_the_order_of_the_items():
@@ -15,13 +15,13 @@ def test_results_come_in_the_order_of_the_items():
         time.sleep(seconds)
         return seconds
 
-    assert in_threads(wait, [0.05, 0.0, 0.02]) == [0.05, 0.0, 0.02]
+    assert thread_map(wait, [0.05, 0.0, 0.02]) == [0.05, 0.0, 0.02]
 
 
 def test_items_are_worked_on_at_the_same_time(monkeypatch):
     monkeypatch.setattr(pl, "thread_pool_size", lambda: 2)
     both = threading.Barrier(2, timeout=10)
-    in_threads(lambda _: both.wait(), range(4))
+    thread_map(lambda _: both.wait(), range(4))
 
 
 def test_an_error_reaches_the_caller():
@@ -29,7 +29,7 @@ def test_an_error_reaches_the_caller():
         raise ValueError(item)
 
     with pytest.raises(ValueError, match="7"):
-        in_threads(fail, [7])
+        thread_map(fail, [7])
 
 
 def test_a_single_item_has_all_cores_and_stays_in_its_thread():
@@ -68,7 +68,7 @@ def test_only_a_few_items_are_worked_on_ahead():
         started.append(item)
         return item
 
-    results = ahead(work, range(100))
+    results = prefetch_map(work, range(100))
     assert next(results) == 0
     results.close()
     assert len(started) < 100
@@ -88,6 +88,6 @@ def test_an_error_comes_where_its_item_stands():
 
 @given(st.lists(st.integers(), max_size=40))
 def test_shares_hold_all_items_in_order(items):
-    dealt = shares(items)
+    dealt = even_shares(items)
     assert [item for share in dealt for item in share] == items
     assert len(dealt) <= torch.get_num_threads()

@@ -9,7 +9,7 @@ from minerkit.search import Hits, Index, Request
 from minerkit.search import plan as tuning
 from minerkit.search.decimals import exact_scores
 from minerkit.search.ivf import Lists
-from minerkit.search.plan import Plan, recall, tuned
+from minerkit.search.plan import Plan, recall, tune_search
 from minerkit.search.request import Pairs
 from tests.search.test_ivf import topics
 
@@ -26,26 +26,28 @@ def asked(k: int) -> list[Request]:
 
 
 def test_queries_are_drawn_from_all(monkeypatch):
-    assert tuning.drawn(5).tolist() == [0, 1, 2, 3, 4]
+    assert tuning.draw_sample(5).tolist() == [0, 1, 2, 3, 4]
     monkeypatch.setattr(tuning, "SAMPLE", 3)
-    rows = tuning.drawn(1000)
-    assert rows.tolist() == tuning.drawn(1000).tolist() == sorted(set(rows.tolist())) and len(rows) == 3
+    rows = tuning.draw_sample(1000)
+    assert rows.tolist() == tuning.draw_sample(1000).tolist() == sorted(set(rows.tolist())) and len(rows) == 3
 
 
 def test_exact_is_exact(index):
-    plan = tuned(index, asked(10), 300, Search(mode="exact"))
+    plan = tune_search(index, asked(10), 300, Search(mode="exact"))
     assert plan == Plan("exact", plan.together) and plan.searcher(index) is index
     assert plan.facts() == {"mode": "exact", "recall": 1.0}
 
 
 def test_a_search_that_takes_no_time_is_exact(index):
-    assert tuned(index, asked(10), 300, Search(mode="auto")).mode == "exact"
+    assert tune_search(index, asked(10), 300, Search(mode="auto")).mode == "exact"
 
 
 @pytest.mark.parametrize("target", [0.5, 0.9, 1.0])
 def test_effort_rises_until_the_target_is_met(index, target):
     queries = topics(2, 300)
-    plan = tuned(index, [Request(queries, 10, Pairs.none())], 300, Search(mode="ann", recall_target=target))
+    plan = tune_search(
+        index, [Request(queries, 10, Pairs.none())], 300, Search(mode="ann", recall_target=target)
+    )
     assert plan.mode == "ann" and plan.recall >= target
     asked = Request(queries, 10, Pairs.none())
     assert recall(plan.searcher(index).top(asked), index.top(asked)) == plan.recall
@@ -53,7 +55,9 @@ def test_effort_rises_until_the_target_is_met(index, target):
 
 
 def test_a_higher_target_takes_more_probes(index):
-    plans = [tuned(index, asked(10), 300, Search(mode="ann", recall_target=share)) for share in (0.3, 1.0)]
+    plans = [
+        tune_search(index, asked(10), 300, Search(mode="ann", recall_target=share)) for share in (0.3, 1.0)
+    ]
     assert plans[0].probes < plans[1].probes
 
 
@@ -61,9 +65,9 @@ def test_auto_takes_lists_only_where_they_save_time(index, monkeypatch):
     monkeypatch.setattr(tuning, "WORTH", 0.0)
     clock = iter(np.cumsum([0.0, 0.0, 0.0, 100.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).tolist())
     monkeypatch.setattr(tuning.time, "monotonic", lambda: next(clock))
-    assert tuned(index, asked(10), 300, Search(recall_target=0.5)).mode == "ann"
+    assert tune_search(index, asked(10), 300, Search(recall_target=0.5)).mode == "ann"
     clock = iter(np.cumsum([0.0, 0.0, 0.0, 1.0, 0.0, 100.0, 1.0, 1.0]).tolist())
-    assert tuned(index, asked(10), 300, Search(recall_target=0.5)).mode == "exact"
+    assert tune_search(index, asked(10), 300, Search(recall_target=0.5)).mode == "exact"
 
 
 def test_compiling_is_not_taken_for_searching(index, monkeypatch):
@@ -77,11 +81,11 @@ def test_compiling_is_not_taken_for_searching(index, monkeypatch):
         return search(self, *requests)
 
     monkeypatch.setattr(Index, "search", slow_at_first)
-    assert tuned(index, asked(10), 300, Search(mode="auto")).mode == "exact"
+    assert tune_search(index, asked(10), 300, Search(mode="auto")).mode == "exact"
 
 
 def test_a_plan_comes_back_from_its_tables(index):
-    plan = tuned(index, asked(10), 300, Search(mode="ann", recall_target=0.9))
+    plan = tune_search(index, asked(10), 300, Search(mode="ann", recall_target=0.9))
     again = Plan.of(plan.frames(), index.documents.dim)
     assert again.facts() == plan.facts()
     assert isinstance(again.searcher(index), Lists)
@@ -104,8 +108,8 @@ def test_all_is_asked_together_where_the_best_leave_many_queries_short(index, mo
     keep = np.tile(np.arange(8) < 7, 300) | np.repeat(few, 8)
     blocked = Pairs.of(np.repeat(np.arange(300), 8)[keep], documents[keep])
     below = Request(best.queries, 3, Pairs.none() if how == "ceilings" else blocked, ceilings)
-    assert tuned(index, [best, below], 300, Search(mode=mode)).together == (share >= tuning.TOGETHER)
-    assert not tuned(index, [best], 300, Search(mode=mode)).together
+    assert tune_search(index, [best, below], 300, Search(mode=mode)).together == (share >= tuning.TOGETHER)
+    assert not tune_search(index, [best], 300, Search(mode=mode)).together
 
 
 def test_recall_counts_what_there_was_to_find():

@@ -17,9 +17,10 @@ from minerkit.recipe.recipe import Source
 from minerkit.sources import json_rows as json_tables
 from minerkit.sources import records as rows
 from minerkit.sources import tables
+from minerkit.sources.dataset import open_dataset
 from minerkit.sources.files import table_files
 from minerkit.sources.formats import pairs as pair_rows
-from minerkit.sources.reader import dataset, fingerprint, read
+from minerkit.sources.reader import fingerprint, read
 from tests.support.reading import fault, put
 
 ROWS = [
@@ -648,19 +649,19 @@ def test_a_missing_hub_column_lists_those_there_are(monkeypatch, limit):
 
 def test_a_data_set_to_look_at_is_a_parquet_file(tmp_path):
     file = put(tmp_path, "a.parquet", parquet_table())
-    assert dataset(str(file), "train").collect().rows() == ROWS
+    assert open_dataset(str(file), "train").collect().rows() == ROWS
 
 
 def test_a_data_set_that_is_not_parquet_is_refused(tmp_path):
     file = put(tmp_path, "a.parquet", b"text")
     with pytest.raises(SourceError, match=r"a\.parquet: not Parquet: "):
-        dataset(str(file), "train")
+        open_dataset(str(file), "train")
 
 
 @pytest.mark.parametrize("name", ["missing.parquet", "./run", "/data/run", "run"])
 def test_a_data_set_that_is_not_there_is_refused(name):
     with pytest.raises(SourceError, match="no such run folder, Parquet file or Hub data set"):
-        dataset(name, "train")
+        open_dataset(name, "train")
 
 
 def test_squad_nesting_is_flattened(tmp_path):

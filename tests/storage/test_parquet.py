@@ -9,8 +9,8 @@ import pytest
 
 from minerkit.errors import RunError
 from minerkit.mining.positions import to_ids
-from minerkit.storage import schema
 from minerkit.storage.parquet import Parts, encode_row_group, parquet_writer
+from minerkit.storage.schema import empty_artefact
 
 ROWS = pl.DataFrame({"id": [f"q{i}" for i in range(10)], "n": range(10), "score": [i / 7 for i in range(10)]})
 
@@ -68,8 +68,8 @@ def test_an_artefact_has_its_columns_checked(tmp_path):
         with parquet_writer(tmp_path / "negatives.parquet") as append:
             append(ROWS)
     with parquet_writer(tmp_path / "negatives.parquet") as append:
-        append(schema.empty("negatives"))
-    assert pl.read_parquet(tmp_path / "negatives.parquet").schema == schema.empty("negatives").schema
+        append(empty_artefact("negatives"))
+    assert pl.read_parquet(tmp_path / "negatives.parquet").schema == empty_artefact("negatives").schema
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")

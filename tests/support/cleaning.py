@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from minerkit.corpus.clean import LEDGER, tidy
-from minerkit.corpus.deduplicate import decide
-from minerkit.corpus.split import Linked, linked_texts
+from minerkit.corpus.clean import LEDGER, clean_entries
+from minerkit.corpus.deduplicate import decide_entries
+from minerkit.corpus.split import Linked, link_texts
 from minerkit.corpus.tables import Tables, build_tables
 from minerkit.recipe.recipe import Clean
 
@@ -17,8 +17,8 @@ RULES = Clean()
 
 def cleaned(entries: pl.DataFrame, rules: Clean = RULES, min_relevance: int = 1, part: int = PART) -> Tables:
     """Give all tables that a run makes of entries."""
-    parts = [tidy(entries[at : at + part], rules) for at in range(0, max(len(entries), 1), part)]
-    decisions = decide(pl.concat([part.select(LEDGER) for part in parts]), min_relevance)
+    parts = [clean_entries(entries[at : at + part], rules) for at in range(0, max(len(entries), 1), part)]
+    decisions = decide_entries(pl.concat([part.select(LEDGER) for part in parts]), min_relevance)
     firsts = range(0, max(len(entries), 1), part)
     made = [
         build_tables(one, decisions, first, min_relevance) for one, first in zip(parts, firsts, strict=True)
@@ -32,14 +32,14 @@ def clean(
     entries: pl.DataFrame, rules: Clean = RULES, min_relevance: int = 1, part: int = PART
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give the entries that are kept, and the rejected rows."""
-    parts = [tidy(entries[at : at + part], rules) for at in range(0, max(len(entries), 1), part)]
-    decisions = decide(pl.concat([part.select(LEDGER) for part in parts]), min_relevance)
+    parts = [clean_entries(entries[at : at + part], rules) for at in range(0, max(len(entries), 1), part)]
+    decisions = decide_entries(pl.concat([part.select(LEDGER) for part in parts]), min_relevance)
     kept = pl.concat(parts).filter(decisions.rows["reason"].is_null())
     return kept, cleaned(entries, rules, min_relevance, part).rejected
 
 
 def linked(*columns: pl.Series, threshold: float | None = 0.9, memory: int = 1 << 20, folder=None) -> Linked:
-    return linked_texts(columns, threshold, memory, folder)
+    return link_texts(columns, threshold, memory, folder)
 
 
 def keyed(found: Linked, *frames: pl.DataFrame) -> Sequence[pl.DataFrame]:

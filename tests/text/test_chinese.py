@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.text.chinese import _characters, simplified
+from minerkit.text.chinese import _characters, to_simplified
 
 #: Chinese of both kinds, other scripts, and whatever else there is.
 CHARACTERS = st.sampled_from("記憶體记忆体薴苧苎髮發发龍a é\U0002b5af")
@@ -13,7 +13,7 @@ TEXTS = st.text(st.one_of(CHARACTERS, st.characters(codec="utf-8")))
 
 
 def folded(*texts: str | None) -> list[str | None]:
-    return simplified(pl.Series(texts, dtype=pl.String)).to_list()
+    return to_simplified(pl.Series(texts, dtype=pl.String)).to_list()
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_texts_keep_their_places_and_nulls():
 
 def test_the_series_given_is_not_changed():
     given_texts = pl.Series(["記", "a"])
-    simplified(given_texts)
+    to_simplified(given_texts)
     assert given_texts.to_list() == ["記", "a"]
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minerkit.text.normalisation import BLANK, KEPT, cleaned, match_key, normalise, normalised
-from minerkit.text.shingles import jaccard, scattered, shingle_hashes
+from minerkit.text.normalisation import BLANK, KEPT, match_key, normalise, normalise_text, trim_text
+from minerkit.text.shingles import jaccard, mix_bits, shingle_hashes
 
 #: Texts in which spelling variants, repeats and blanks are frequent, and letters whose accents stand apart.
 LIKELY = st.text(alphabet="abABJ c.?！\u200b\u3000é\u030c體体İΣ", max_size=30)
@@ -51,14 +51,14 @@ def test_normalise_folds_spelling_and_white_space(text, expected):
 
 def test_normalised_keeps_nulls():
     frame = pl.DataFrame({"text": ["ａ", None]})
-    assert frame.select(normalised(pl.col("text")))["text"].to_list() == ["a", None]
+    assert frame.select(normalise_text(pl.col("text")))["text"].to_list() == ["a", None]
 
 
 @given(st.lists(st.one_of(LIKELY, st.text()), max_size=6))
 def test_normalised_is_what_rewriting_every_text_gives(texts):
     frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
     blanks_joined = pl.col("text").str.normalize("NFKC").str.replace_all(f"[{BLANK}]+", " ").str.strip_chars()
-    assert frame.select(normalised(pl.col("text"))).equals(frame.select(blanks_joined))
+    assert frame.select(normalise_text(pl.col("text"))).equals(frame.select(blanks_joined))
 
 
 def test_characters_that_need_no_rewriting_are_kept_wherever_they_stand():
@@ -72,7 +72,7 @@ def test_characters_that_need_no_rewriting_are_kept_wherever_they_stand():
 
 def test_cleaned_trims_and_turns_empty_texts_into_nulls():
     frame = pl.DataFrame({"text": [" ａ  b ", "", "  ", "\u200b", None]})
-    assert frame.select(cleaned(pl.col("text")))["text"].to_list() == ["ａ  b", None, None, None, None]
+    assert frame.select(trim_text(pl.col("text")))["text"].to_list() == ["ａ  b", None, None, None, None]
 
 
 def test_match_key_folds_case_width_blanks_and_closing_punctuation():
@@ -160,7 +160,7 @@ def test_shingles_do_not_depend_on_the_neighbours():
 def test_scattered_is_split_mix_64():
     # The first outputs of the reference implementation seeded with 0.
     golden = np.array([0, 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82A], np.uint64)
-    assert [hex(value) for value in scattered(golden)] == [
+    assert [hex(value) for value in mix_bits(golden)] == [
         "0xe220a8397b1dcdaf",
         "0x6e789e6aa1b965f4",
         "0x6c45d188009454f",
@@ -169,7 +169,7 @@ def test_scattered_is_split_mix_64():
 
 @given(st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=50))
 def test_scattered_is_one_to_one(values):
-    assert len(set(scattered(np.array(values, np.uint64)).tolist())) == len(values)
+    assert len(set(mix_bits(np.array(values, np.uint64)).tolist())) == len(values)
 
 
 @settings(max_examples=25)

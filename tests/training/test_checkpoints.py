@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from minerkit.training.checkpoints import (
-    forget,
     mark_whole,
     open_checkpoints,
     outlook,
+    remove_checkpoints,
     seconds_before,
     step_of,
 )
@@ -108,11 +108,11 @@ def test_what_trackers_wrote_outlives_the_checkpoints(folder, tmp_path):
     (folder / "emissions.csv").write_text("co2")
     (folder / "runs").mkdir()
     (folder / "runs/events").write_text("loss")
-    forget(folder, tmp_path / "logs")
+    remove_checkpoints(folder, tmp_path / "logs")
     assert not folder.exists() and (tmp_path / "logs/emissions.csv").read_text() == "co2"
     assert (tmp_path / "logs/runs/events").read_text() == "loss"
 
 
 def test_no_folder_of_logs_without_logs(folder, tmp_path):
-    forget(shutil.copytree(folder, tmp_path / "copy"), tmp_path / "logs")
+    remove_checkpoints(shutil.copytree(folder, tmp_path / "copy"), tmp_path / "logs")
     assert not (tmp_path / "logs").exists()

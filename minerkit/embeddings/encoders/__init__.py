@@ -1,1 +1,1 @@
-"""encoders."""
+"""Encoders, one module a backend; `load_encoder` chooses among them."""

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.errors import EncoderError
-from minerkit.recipe import recipe
-from minerkit.text.words import tokenize
+from minerkit.recipe import Encoder as EncoderSection
+from minerkit.text import tokenize
 
 __all__ = ["LsaEncoder"]
 
@@ -21,7 +21,7 @@ class LsaEncoder:
 
     note = ""
 
-    def __init__(self, spec: recipe.Encoder, texts: pl.Series) -> None:
+    def __init__(self, spec: EncoderSection, texts: pl.Series) -> None:
         """Fit the encoder.
 
         Args:

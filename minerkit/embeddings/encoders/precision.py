@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minerkit.embeddings.encoders.forward import Forward
-from minerkit.runtime.devices import native_half
+from minerkit.runtime import native_half
 
 __all__ = ["choose_precision"]
 

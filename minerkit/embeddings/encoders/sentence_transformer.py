@@ -11,7 +11,7 @@ import numpy.typing as npt
 from minerkit.embeddings.encoders.forward import Forward
 from minerkit.embeddings.encoders.precision import choose_precision
 from minerkit.errors import EncoderError
-from minerkit.recipe import recipe
+from minerkit.recipe import Encoder as EncoderSection
 
 __all__ = ["SentenceTransformerEncoder"]
 
@@ -19,7 +19,7 @@ __all__ = ["SentenceTransformerEncoder"]
 class SentenceTransformerEncoder:
     """Encodes with a sentence-transformers model, with its query and document prompts."""
 
-    def __init__(self, spec: recipe.Encoder, device: str = "auto", note: str = "") -> None:
+    def __init__(self, spec: EncoderSection, device: str = "auto", note: str = "") -> None:
         """Load the model.
 
         Args:
@@ -80,7 +80,7 @@ class SentenceTransformerEncoder:
         return own or prompts.get(self._model.default_prompt_name or "", "") or ""
 
 
-def _load(spec: recipe.Encoder, device: str) -> Any:
+def _load(spec: EncoderSection, device: str) -> Any:
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 

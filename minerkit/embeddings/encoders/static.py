@@ -10,8 +10,8 @@ import polars as pl
 from filelock import FileLock
 
 from minerkit.errors import EncoderError
-from minerkit.runtime.cache_location import cache_folder
-from minerkit.storage.atomic import atomic_folder
+from minerkit.runtime import cache_folder
+from minerkit.storage import atomic_folder
 
 __all__ = ["trained_folder"]
 

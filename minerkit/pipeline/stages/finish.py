@@ -7,19 +7,15 @@ import polars as pl
 
 from minerkit.pipeline.context import Context
 from minerkit.pipeline.stage import Stage
-from minerkit.recipe.load import recipe_yaml
-from minerkit.recipe.recipe import Recipe
-from minerkit.reports.cards.dataset_card import hand_written
-from minerkit.reports.stats.run_statistics import run_stats
-from minerkit.storage.run_folder import MARKERS
-from minerkit.storage.schema import SPLITS
-from minerkit.storage.stage import StageOutput
+from minerkit.recipe import Recipe, recipe_yaml
+from minerkit.reports import handwritten_notes, run_stats
+from minerkit.storage import MARKERS, SPLITS, StageOutput
 
 __all__ = ["STAGE"]
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
-    return {"recipe": recipe.model_dump(mode="json"), "card": hand_written(recipe)}
+    return {"recipe": recipe.model_dump(mode="json"), "card": handwritten_notes(recipe)}
 
 
 def _finish(context: Context, output: StageOutput) -> None:

@@ -4,17 +4,13 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.mining.examples import format_examples
+from minerkit.mining import format_examples
 from minerkit.pipeline.context import Context
 from minerkit.pipeline.shards import Shard, query_shards
 from minerkit.pipeline.stage import Stage, sections
-from minerkit.recipe.recipe import Recipe
-from minerkit.runtime.threads import ahead
-from minerkit.storage import schema
-from minerkit.storage.parquet import encode_row_group
-from minerkit.storage.run_folder import MARKERS, Run
-from minerkit.storage.schema import SPLITS
-from minerkit.storage.stage import StageOutput
+from minerkit.recipe import Recipe
+from minerkit.runtime import prefetch_map
+from minerkit.storage import MARKERS, SPLITS, Run, StageOutput, empty_artefact, encode_row_group
 
 __all__ = ["STAGE"]
 
@@ -57,9 +53,9 @@ def _format(context: Context, output: StageOutput) -> None:
     with output.table("train.parquet") as add_train, output.table("dev.parquet") as add_dev:
         add = {"train": add_train, "dev": add_dev}
         for split in SPLITS:
-            add[split](rows(split, queries.clear(), schema.empty("candidates")))
+            add[split](rows(split, queries.clear(), empty_artefact("candidates")))
         parts = query_shards(queries)
-        for shard, made in zip(parts, ahead(formatted, parts), strict=True):
+        for shard, made in zip(parts, prefetch_map(formatted, parts), strict=True):
             add[shard.split](made)
 
 

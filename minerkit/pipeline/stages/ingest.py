@@ -6,18 +6,22 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.corpus.clean import LEDGER, tidy
-from minerkit.corpus.deduplicate import Decisions, decide
-from minerkit.corpus.split import assign, linked_texts
-from minerkit.corpus.tables import Tables, build_tables
+from minerkit.corpus import (
+    LEDGER,
+    Decisions,
+    Tables,
+    assign_splits,
+    build_tables,
+    clean_entries,
+    decide_entries,
+    link_texts,
+)
 from minerkit.errors import SourceError
 from minerkit.pipeline.context import TEXT_SHARE, Context
 from minerkit.pipeline.stage import Stage, sections
-from minerkit.recipe.recipe import Recipe
-from minerkit.sources.reader import fingerprint, read
-from minerkit.storage.parquet import Parts, parquet_writer
-from minerkit.storage.run_folder import MARKERS
-from minerkit.storage.stage import StageOutput
+from minerkit.recipe import Recipe
+from minerkit.sources import fingerprint, read
+from minerkit.storage import MARKERS, Parts, StageOutput, parquet_writer
 
 __all__ = ["STAGE"]
 
@@ -32,7 +36,7 @@ def _ingest(context: Context, output: StageOutput) -> None:
     entries = output.scratch("entries.parquet")
     ledger, unreadable = _read_raw(context, output, entries)
     output.facts["entries"] = len(ledger)
-    decisions = decide(ledger, least)
+    decisions = decide_entries(ledger, least)
     del ledger  # what is not needed any more is let go: there may be millions of entries
     whole = _write_tables(output, entries, decisions, least)
     del decisions
@@ -55,7 +59,7 @@ def _read_raw(context: Context, output: StageOutput, entries: Path) -> tuple[pl.
     source, rows, bad, ledger, rejects = context.recipe.source, 0, 0, [], []
     with context.reporter.bar("Reading raw rows", source.limit) as advance, parquet_writer(entries) as add:
         for batch in read(source):
-            tidied = tidy(batch.entries, context.recipe.clean)
+            tidied = clean_entries(batch.entries, context.recipe.clean)
             add(tidied.drop(LEDGER[1:]))
             ledger.append(tidied.select(LEDGER))
             rejects.append(batch.rejected)
@@ -94,10 +98,10 @@ def _split(
 
     count, folder = len(whole.queries) + len(whole.corpus), output.scratch("keys").parent
     with context.reporter.bar("Comparing texts", count) as advance:
-        linked = linked_texts(texts(), recipe.clean.near_duplicate, context.memory // TEXT_SHARE, folder)
+        linked = link_texts(texts(), recipe.clean.near_duplicate, context.memory // TEXT_SHARE, folder)
         advance(count)
     keyed = whole.queries.with_columns(linked.keys[: len(whole.queries)])
-    queries, documents = assign(
+    queries, documents = assign_splits(
         keyed,
         whole.corpus.with_columns(linked.keys[len(whole.queries) :]),
         whole.qrels.filter(pl.col("relevance") >= recipe.source.min_relevance),

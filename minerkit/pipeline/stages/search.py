@@ -8,29 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.corpus.qrels import binary_qrels
-from minerkit.embeddings.embed import embed
-from minerkit.embeddings.encoder import Encoder, load_encoder
-from minerkit.embeddings.vectors import Vectors
+from minerkit.corpus import binary_qrels
+from minerkit.embeddings import Encoder, Vectors, embed_texts, load_encoder
 from minerkit.errors import SourceError
-from minerkit.evaluation.encoder_ranking import hit_rates, rankings
-from minerkit.mining.candidates import retrieve
-from minerkit.mining.exclusions import find_exclusions
-from minerkit.mining.requests import SearchRequests
-from minerkit.mining.split_queries import SplitQueries
+from minerkit.evaluation import hit_rates, rankings
+from minerkit.mining import SearchRequests, SplitQueries, find_exclusions, retrieve
 from minerkit.pipeline.context import Context
 from minerkit.pipeline.shards import query_shards
 from minerkit.pipeline.stage import Stage, folder_hashes, sections
-from minerkit.recipe.recipe import Recipe
-from minerkit.runtime.devices import search_device
-from minerkit.runtime.memory import trim
-from minerkit.search import Index
-from minerkit.search.plan import Plan, drawn, tuned
-from minerkit.storage.parquet import encode_row_group
-from minerkit.storage.run_folder import MARKERS
-from minerkit.storage.schema import SPLITS
-from minerkit.storage.stage import StageOutput
-from minerkit.text.store import Texts
+from minerkit.recipe import Recipe
+from minerkit.runtime import release_memory, search_device
+from minerkit.search import Index, Plan, draw_sample, tune_search
+from minerkit.storage import MARKERS, SPLITS, StageOutput, encode_row_group
+from minerkit.text import Texts
 
 __all__ = ["STAGE"]
 
@@ -65,15 +55,15 @@ def _search(context: Context, output: StageOutput) -> None:
     device = search_device(context.device)  # a device that is not there is found now, not after encoding
     texts = context.document_texts()
     encoder, started = _encoder(context, given, texts), time.monotonic()
-    queries = embed(encoder, given.queries["text"], "query", context.memory, context.reporter)
-    documents = embed(encoder, texts, "document", context.memory, context.reporter)
+    queries = embed_texts(encoder, given.queries["text"], "query", context.memory, context.reporter)
+    documents = embed_texts(encoder, texts, "document", context.memory, context.reporter)
     encoded = time.monotonic()
     # What follows needs ids and splits; texts that are encoded are let go.
     given = given._replace(queries=given.queries.drop("text"))
     del texts
-    trim()
+    release_memory()
     plan = _search_all(context, output, given, queries, documents, device)
-    trim()
+    release_memory()
     retrieval = _measure(context, output, given, queries, Index(documents, device, context.memory))
     output.write(f"{MARKERS}/excluded.parquet", given.excluded)
     output.facts |= {
@@ -184,12 +174,12 @@ def _plan(context: Context, output: StageOutput, train: SplitQueries, dim: int) 
 
         def planned(_: int) -> dict[str, pl.DataFrame]:
             count = len(train.wanted)
-            requests = SearchRequests.of(train.subset(drawn(count)), context.recipe.mine).together
-            return tuned(train.index, requests, count, context.recipe.search).frames()
+            requests = SearchRequests.of(train.subset(draw_sample(count)), context.recipe.mine).together
+            return tune_search(train.index, requests, count, context.recipe.search).frames()
 
         plan = Plan.of(next(output.shards("plan", 1, planned)), dim)
         advance(1)
-    trim()
+    release_memory()
     return plan
 
 

@@ -5,20 +5,23 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from minerkit.corpus.qrels import binary_qrels, count_positives
-from minerkit.mining.filters import filter_false_negatives, rank_window, round_trip
-from minerkit.mining.positions import to_ids, to_positions
-from minerkit.mining.sampling import apply_quotas, rank_eligible
+from minerkit.corpus import binary_qrels, count_positives
+from minerkit.mining import (
+    apply_quotas,
+    filter_false_negatives,
+    rank_eligible,
+    rank_window,
+    round_trip,
+    to_ids,
+    to_positions,
+)
 from minerkit.pipeline.context import Context
 from minerkit.pipeline.shards import Shard, query_shards
 from minerkit.pipeline.stage import Stage, sections
-from minerkit.recipe.recipe import Recipe
-from minerkit.reports.stats.distributions import verdicts
-from minerkit.runtime.threads import ahead
-from minerkit.storage.parquet import encode_row_group
-from minerkit.storage.run_folder import MARKERS
-from minerkit.storage.schema import SPLITS
-from minerkit.storage.stage import StageOutput
+from minerkit.recipe import Recipe
+from minerkit.reports import count_verdicts
+from minerkit.runtime import prefetch_map
+from minerkit.storage import MARKERS, SPLITS, StageOutput, encode_row_group
 
 __all__ = ["STAGE"]
 
@@ -99,7 +102,7 @@ def _drawn_shards(context: Context, queries: pl.DataFrame) -> Iterator[_Drawn]:
     def in_order() -> Iterator[tuple[_Filtered, int]]:
         """Give each shard with the positives kept before it: its share of the exact ratio begins there."""
         before = dict.fromkeys(SPLITS, 0)
-        for part in ahead(filtered, query_shards(queries)):
+        for part in prefetch_map(filtered, query_shards(queries)):
             yield part, before[part.split]
             before[part.split] += int(part.accounts.filter(~pl.col("dropped"))["positives"].sum())
 
@@ -110,11 +113,11 @@ def _drawn_shards(context: Context, queries: pl.DataFrame) -> Iterator[_Drawn]:
             encode_row_group("judged", part.judged, part.ids),
             encode_row_group("negatives", negatives, part.ids),
             to_ids(account, part.ids),
-            verdicts(part.judged, negatives, part.split),
+            count_verdicts(part.judged, negatives, part.split),
             to_ids(part.lost, part.ids),
         )
 
-    return ahead(drawn, in_order())
+    return prefetch_map(drawn, in_order())
 
 
 def _rejected(short: pl.DataFrame, missed: pl.DataFrame, depth: int | None) -> pl.DataFrame:

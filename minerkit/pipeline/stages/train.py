@@ -8,19 +8,14 @@ from typing import Any
 import polars as pl
 
 from minerkit.errors import TrainingError
-from minerkit.evaluation.recipe_evaluators import dev_evaluator
+from minerkit.evaluation import dev_evaluator
 from minerkit.pipeline.context import Context
 from minerkit.pipeline.stage import Stage, folder_hashes, sections
-from minerkit.recipe.recipe import Recipe
-from minerkit.reports.cards.model_card import save_with_card
-from minerkit.runtime.devices import training_device
-from minerkit.runtime.progress import Reporter
-from minerkit.storage.run_folder import MARKERS, Run
-from minerkit.storage.stage import StageOutput
-from minerkit.training.arguments import training_seed
-from minerkit.training.base_model import load_base
-from minerkit.training.checkpoints import forget
-from minerkit.training.train import DevMetric, train_model
+from minerkit.recipe import Recipe
+from minerkit.reports import save_with_card
+from minerkit.runtime import Reporter, training_device
+from minerkit.storage import MARKERS, Run, StageOutput
+from minerkit.training import DevMetric, load_base, remove_checkpoints, train_model, training_seed
 
 __all__ = ["STAGE", "clean_up", "set_aside"]
 
@@ -62,7 +57,7 @@ def clean_up(run: Run) -> None:
         run: The run.
     """
     if (folder := run.folder / CHECKPOINTS).is_dir():
-        forget(folder, run.folder / LOGS)
+        remove_checkpoints(folder, run.folder / LOGS)
     shutil.rmtree(run.folder / OLD, ignore_errors=True)
 
 

@@ -1,1 +1,1 @@
-"""cards."""
+"""Cards for the Hub: of the data set and of the model, as Markdown."""

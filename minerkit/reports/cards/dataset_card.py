@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from minerkit.errors import RecipeError
-from minerkit.recipe.load import bundled, load_recipe, recipe_yaml
-from minerkit.recipe.recipe import Recipe
+from minerkit.recipe import Recipe, bundled, load_recipe, recipe_yaml
 from minerkit.reports.cards import training_dataset as card_tables
 from minerkit.reports.cards.mining_facts import (
     command,
@@ -17,10 +16,9 @@ from minerkit.reports.cards.mining_facts import (
     safeguards,
     subsets,
 )
-from minerkit.storage.atomic import atomic_write
-from minerkit.storage.run_folder import Run
+from minerkit.storage import Run, atomic_write
 
-__all__ = ["card_markdown", "dataset_card", "hand_written", "write_card"]
+__all__ = ["card_markdown", "dataset_card", "handwritten_notes", "write_card"]
 
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10**7: "1M<n<10M"}
 #: What the formats train: rerankers from labels, embedding models from positives and negatives side by side.
@@ -115,7 +113,7 @@ def card_markdown(
     )
 
 
-def hand_written(recipe: Recipe) -> str | None:
+def handwritten_notes(recipe: Recipe) -> str | None:
     """Read the part of a data set's card that is written by hand.
 
     Args:
@@ -171,7 +169,7 @@ def _source(recipe: Recipe, sample: bool) -> str:
 
 def _notes(recipe: Recipe) -> str:
     """Take the hand-written part: its title left out, its headings a level down, its front matter dropped."""
-    text = hand_written(recipe)
+    text = handwritten_notes(recipe)
     if text is None:
         return ""
     if text.startswith("---\n"):

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minerkit.errors import RecipeError
-from minerkit.recipe.load import bundled, load_recipe, names
-from minerkit.recipe.recipe import Recipe
+from minerkit.recipe import Recipe, bundled, load_recipe, recipe_names
 
 __all__ = ["command", "is_sample", "mining_parameters", "portable", "safeguards", "subsets"]
 
@@ -156,7 +155,7 @@ def command(recipe: Recipe, verb: str) -> str | None:
         The command, with what was set by hand; absolute paths in it keep their last part only. None where it
         is no shipped recipe, or too much was set.
     """
-    if recipe.name not in names():
+    if recipe.name not in recipe_names():
         return None
     sample = is_sample(recipe)
     try:

@@ -12,15 +12,14 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.recipe.load import recipe_yaml
-from minerkit.recipe.recipe import Recipe
+from minerkit.recipe import Recipe, recipe_yaml
 from minerkit.reports.cards.mining_facts import command, is_sample, portable, safeguards
 from minerkit.reports.cards.training_dataset import training_dataset
 from minerkit.reports.stats.column_stats import layout_stats
-from minerkit.storage.run_folder import Run
-from minerkit.training.losses import Loss
+from minerkit.storage import Run
+from minerkit.training import Loss
 
-__all__ = ["on_hub", "save_with_card"]
+__all__ = ["hub_model_card", "save_with_card"]
 
 #: The lines that load a model, on the Hub as the library writes them, and beside its card.
 LOADED = '# Download from the 🤗 Hub\nmodel = {}("{}")'
@@ -58,7 +57,7 @@ def save_with_card(
     file.write_text(_without_folders(text, recipe.model_dump()), encoding="utf-8")
 
 
-def on_hub(text: str, repo: str) -> str:
+def hub_model_card(text: str, repo: str) -> str:
     """Let a card load its model from the Hub.
 
     Args:

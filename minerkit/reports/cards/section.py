@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from minerkit.recipe.load import load_recipe
+from minerkit.recipe import load_recipe
 from minerkit.reports.cards.training_dataset import training_dataset
 from minerkit.reports.stats.column_stats import dataset_stats, layout_stats
-from minerkit.reports.stats.description import _readable, _split
+from minerkit.reports.stats.description import open_split
 from minerkit.reports.stats.token_lengths import token_lengths
-from minerkit.sources import reader as sources
-from minerkit.storage.run_folder import Run, load
-from minerkit.training.losses import Loss, describe_loss
+from minerkit.sources import open_dataset, readable_dataset
+from minerkit.storage import Run, load
+from minerkit.training import Loss, describe_loss
 
-__all__ = ["section"]
+__all__ = ["training_dataset_section"]
 
 #: Splits a model is trained on; of every other one a card speaks as evaluation samples.
 TRAINED_ON = ("train",)
 
 
-def section(
+def training_dataset_section(
     data: str,
     split: str = "train",
     config: str | None = None,
@@ -46,12 +46,12 @@ def section(
     tokens = token_lengths(model) if model else None
     if Path(data).is_dir():
         run = load(data)
-        frame = _split(run, split)
+        frame = open_split(run, split)
         named: Loss | None = _run_loss(run, loss)
     else:
-        frame = sources.dataset(data, split, config)
+        frame = open_dataset(data, split, config)
         named = describe_loss(loss) if loss else None
-    with _readable(data):
+    with readable_dataset(data):
         if rows is None:
             found = layout_stats(frame, layout, tokens)
         else:

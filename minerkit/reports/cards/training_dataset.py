@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import indent
 from typing import Any
 
-from minerkit.training.losses import Loss
+from minerkit.training import Loss
 
 __all__ = ["cell", "markdown_table", "training_dataset"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from minerkit.recipe.recipe import Recipe
+from minerkit.recipe import Recipe
 from minerkit.reports.page import charts
 from minerkit.reports.page.charts import Histogram
 from minerkit.reports.page.figures import look_up, number, pointer

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit.search.decimals import exact_score
+from minerkit.search import exact_score
 
 __all__ = ["sample_examples"]
 

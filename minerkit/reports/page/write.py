@@ -8,11 +8,10 @@ from typing import Any
 import polars as pl
 
 from minerkit.errors import RunError
-from minerkit.recipe.load import load_recipe
+from minerkit.recipe import load_recipe
 from minerkit.reports.page.page import page
 from minerkit.reports.page.sample import sample_examples
-from minerkit.storage.atomic import atomic_write
-from minerkit.storage.run_folder import Run
+from minerkit.storage import Run, atomic_write
 
 __all__ = ["write_report"]
 

@@ -1,1 +1,1 @@
-"""stats."""
+"""What is computed: JSON-ready statistics of ingests, runs, data sets and trainings."""

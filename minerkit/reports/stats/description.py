@@ -1,22 +1,20 @@
 """What `minerkit stats` says of a run, a Parquet file or a Hub data set."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from minerkit.errors import RunError, SourceError
+from minerkit.errors import RunError
 from minerkit.reports.stats.dataset_profile import length_quantiles, profile
 from minerkit.reports.stats.token_lengths import token_lengths
-from minerkit.sources import reader as sources
-from minerkit.storage.run_folder import Run, load
+from minerkit.sources import open_dataset, readable_dataset
+from minerkit.storage import Run, load
 
-__all__ = ["describe"]
+__all__ = ["describe_dataset", "open_split"]
 
 
-def describe(
+def describe_dataset(
     data: str,
     split: str = "train",
     config: str | None = None,
@@ -40,8 +38,8 @@ def describe(
     """
     tokens = token_lengths(model) if model else None
     if not Path(data).is_dir():
-        frame = sources.dataset(data, split, config)
-        with _readable(data):
+        frame = open_dataset(data, split, config)
+        with readable_dataset(data):
             return profile(frame if rows in (None, "all") else frame.head(int(str(rows))), tokens)
     run = load(data)
     stats: dict[str, Any] = run.read_json("stats.json")
@@ -53,18 +51,9 @@ def describe(
     return stats
 
 
-def _split(run: Run, split: str) -> pl.LazyFrame:
+def open_split(run: Run, split: str) -> pl.LazyFrame:
+    """Open the training rows of a split of a run."""
     path = run.folder / f"{split}.parquet"
     if not path.is_file():
         raise RunError(f"{path} is missing; a run has the splits train and dev")
-    return sources.dataset(str(path))
-
-
-@contextmanager
-def _readable(data: str) -> Iterator[None]:
-    """Report a file that turns out to be damaged on the way in one line."""
-    try:
-        yield
-    except (pl.exceptions.PolarsError, OSError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise SourceError(f"{data}: damaged ({first}); make or fetch the file again") from error
+    return open_dataset(str(path))

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from minerkit.mining.filters import DECIMALS
-from minerkit.search.decimals import exact_score
+from minerkit.search import DECIMALS, exact_score
 
-__all__ = ["gaps", "histograms", "verdicts", "yields"]
+__all__ = ["count_verdicts", "gaps", "histograms", "yields"]
 
 #: The least number of bars a histogram has.
 BARS = 30
@@ -73,7 +72,7 @@ def histograms(frames: Mapping[str, pl.DataFrame], gap: pl.Series, corpus: pl.La
     }
 
 
-def verdicts(judged: pl.DataFrame, negatives: pl.DataFrame, split: str) -> pl.DataFrame:
+def count_verdicts(judged: pl.DataFrame, negatives: pl.DataFrame, split: str) -> pl.DataFrame:
     """Count what became of the judged candidates of a split, or of a part of it.
 
     Args:

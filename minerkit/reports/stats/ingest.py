@@ -5,13 +5,15 @@ from typing import Any
 
 import polars as pl
 
-__all__ = ["intake"]
+__all__ = ["ingest_statistics"]
 
 #: Pairs to look at.
 PAIRS = 3
 
 
-def intake(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any], seed: int) -> dict[str, Any]:
+def ingest_statistics(
+    frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
     """Count what an ingest made of the raw corpus.
 
     Args:

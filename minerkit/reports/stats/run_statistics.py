@@ -8,8 +8,8 @@ import polars as pl
 from minerkit.reports.stats.column_stats import counted, dataset_stats
 from minerkit.reports.stats.dataset_profile import quantiles, text_profile
 from minerkit.reports.stats.distributions import gaps, histograms, yields
-from minerkit.storage.schema import SPLITS
-from minerkit.text.normalisation import normalised
+from minerkit.storage import SPLITS
+from minerkit.text import normalise_text
 
 __all__ = ["run_details", "run_stats", "score_quantiles"]
 
@@ -164,7 +164,7 @@ def _overlap(
     """Count the texts (normalised) that stand in the rows of both splits."""
     if split_of["split"].n_unique() < len(SPLITS):
         return {"queries": 0, "documents": 0}
-    text = normalised(pl.col("text")).hash()
+    text = normalise_text(pl.col("text")).hash()
     ids, keys = frames["corpus"]["doc_id"], corpus.select(text).collect(engine="streaming").to_series()
     used = pl.concat([frames[name].select("query_id", "doc_id") for name in ("positives", "negatives")])
     used = used.join(split_of, on="query_id").select("split", "doc_id").unique()

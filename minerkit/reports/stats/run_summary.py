@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minerkit.reports.stats.training_summary import before_after, loading, metric_of, model_in_words
-from minerkit.storage.run_folder import Run
+from minerkit.storage import Run
 
-__all__ = ["closing_account", "push_command"]
+__all__ = ["push_command", "summarise_run"]
 
 #: The metric of every ranking, whatever it was that chose the model.
 RANKING = "ndcg@10"
 FILES = ("train.parquet", "dev.parquet", "model", "report.html", "README.md", "evaluation.json")
 
 
-def closing_account(run: Run, pushed: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def summarise_run(run: Run, pushed: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """Account for a run that is done from end to end.
 
     Args:

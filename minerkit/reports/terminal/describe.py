@@ -6,13 +6,13 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from minerkit.reports.terminal.run_stats import render
+from minerkit.reports.terminal.run_stats import render_run_stats
 from minerkit.reports.terminal.tables import render_details, render_profile
 
-__all__ = ["describe_text"]
+__all__ = ["render_description"]
 
 
-def describe_text(data: str, found: dict[str, Any]) -> RenderableType:
+def render_description(data: str, found: dict[str, Any]) -> RenderableType:
     """Set what `describe` gives as tables.
 
     Args:
@@ -24,4 +24,4 @@ def describe_text(data: str, found: dict[str, Any]) -> RenderableType:
     """
     if not Path(data).is_dir():
         return render_profile(found, data)
-    return Group(render(found, data), Text(), render_details(found))
+    return Group(render_run_stats(found, data), Text(), render_details(found))

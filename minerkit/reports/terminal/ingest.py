@@ -7,13 +7,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["render_intake"]
+__all__ = ["render_ingest"]
 
 #: Pairs shown, and how much of each text.
 CHARS = 300
 
 
-def render_intake(account: Mapping[str, Any], folder: str) -> RenderableType:
+def render_ingest(account: Mapping[str, Any], folder: str) -> RenderableType:
     """Set the account of an ingest for a terminal.
 
     Args:

@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["render"]
+__all__ = ["render_run_stats"]
 
 
-def render(stats: dict[str, Any], folder: str) -> RenderableType:
+def render_run_stats(stats: dict[str, Any], folder: str) -> RenderableType:
     """Set the account of a run as tables.
 
     Args:

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from minerkit.reports.stats.run_summary import RANKING
 
-__all__ = ["render_closing"]
+__all__ = ["render_run_summary"]
 
 
-def render_closing(found: Mapping[str, Any]) -> RenderableType:
+def render_run_summary(found: Mapping[str, Any]) -> RenderableType:
     """Set the account of a run from end to end for a terminal.
 
     Args:

@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.text.chinese import simplified
-from minerkit.text.normalisation import BLANK, normalised
-from minerkit.text.words import tokenize
+from minerkit.text import BLANK, normalise_text, to_simplified, tokenize
 
 __all__ = ["Match", "match_answers"]
 
@@ -173,5 +171,5 @@ def _without_blanks(column: str) -> pl.Expr:
 def _folded(texts: Sequence[str]) -> list[str]:
     """Fold texts: NFKC, white space as single blanks, lower case, traditional Chinese as simplified."""
     column = pl.Series("text", texts, dtype=pl.String).to_frame()
-    form = normalised(pl.col("text")).str.to_lowercase()
-    return simplified(column.select(form).to_series()).to_list()
+    form = normalise_text(pl.col("text")).str.to_lowercase()
+    return to_simplified(column.select(form).to_series()).to_list()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from minerkit.text.sentences import CLOSED, is_fragment
+from minerkit.text import CLOSED, is_fragment
 
 __all__ = ["fragmentary", "furniture", "unread"]
 

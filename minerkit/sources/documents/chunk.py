@@ -8,14 +8,14 @@ from pathlib import PurePosixPath
 import numpy as np
 import polars as pl
 
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.documents.passages import Passage, passages, repeated_paragraphs
 from minerkit.sources.documents.reader import SUFFIXES, Document, Rejected, Section, read_documents
 from minerkit.sources.documents.versions import reissue_groups
 from minerkit.sources.files import input_files, source_records
 from minerkit.sources.records import BLANK, SHOWN, cell
 from minerkit.sources.tables import file_format
-from minerkit.text.normalisation import match_key
+from minerkit.text import match_key
 
 __all__ = ["Cut", "Part", "Reason", "cut"]
 

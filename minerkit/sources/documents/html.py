@@ -5,7 +5,7 @@ from typing import Any
 
 from minerkit.errors import MissingExtraError
 from minerkit.sources.documents.blocks import Block, heading_level
-from minerkit.text.sentences import is_fragment, joined
+from minerkit.text import is_fragment, join_sentences
 
 __all__ = ["blocks"]
 
@@ -72,7 +72,7 @@ def _lines(element: Any) -> Iterator[tuple[str, int, str]]:
         if holder.tag in CODE or holder.tag == "table":
             yield text, 0, "table" if holder.tag == "table" else "code block"
             continue
-        line = " ".join(joined(*map(str.strip, text.splitlines())).split())
+        line = " ".join(join_sentences(*map(str.strip, text.splitlines())).split())
         level = HEADINGS.get(holder.tag) or heading_level(line)
         label = not level and holder.tag not in PARAGRAPHS and is_fragment(line)
         if line:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from minerkit.sources.documents.blocks import HEADING_CHARS, LOWEST, OPENING, Block
-from minerkit.text.sentences import joined
+from minerkit.text import join_sentences
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -89,7 +89,7 @@ def _parts(children: Sequence["Token"]) -> list[tuple[str, bool]]:
         if apart or strong or OPENING.match(text):
             parts.append((text, strong))
         else:
-            parts[-1] = (joined(parts[-1][0], text), False)
+            parts[-1] = (join_sentences(parts[-1][0], text), False)
         start, apart = end + 1, bool(hard) or strong
     return [(text, strong) for text, strong in parts if text]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from minerkit.sources.documents.boilerplate import fragmentary, furniture, unread
 from minerkit.sources.documents.reader import Document, Rejected, Section
-from minerkit.text.sentences import joined, split_sentences
+from minerkit.text import join_sentences, split_sentences
 
 __all__ = ["Passage", "passages", "repeated_paragraphs", "split_sentences"]
 
@@ -138,7 +138,7 @@ def _pieces(paragraph: str, place: int, max_chars: int) -> Iterator[Piece]:
         parts += clauses[:-1]
         parts.append((clauses[-1][0], CLAUSE if sentence.endswith(LEADING) else SENTENCE))
     for (text, cost), (following, _) in itertools.pairwise(parts):
-        blank = cost != WORD and len(joined(text, following)) > len(text) + len(following)
+        blank = cost != WORD and len(join_sentences(text, following)) > len(text) + len(following)
         yield Piece(text, place, cost, " " if blank else "")
     for text, cost in parts[-1:]:
         yield Piece(text, place, cost if cost == CLAUSE else PARAGRAPH, "\n")

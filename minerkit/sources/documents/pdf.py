@@ -10,7 +10,7 @@ from typing import Any
 
 from minerkit.errors import MissingExtraError
 from minerkit.sources.documents.blocks import CHAPTER, HEADING_CHARS, Block, heading_level
-from minerkit.text.sentences import CLOSED, joined
+from minerkit.text import CLOSED, join_sentences
 
 __all__ = ["UnreadableError", "blocks"]
 
@@ -193,4 +193,4 @@ def _parted(group: Sequence[Line], following: Line, leading: float) -> bool:
 def _continued(text: str, following: str) -> str:
     if text.endswith("-") and text[-2:-1].islower() and following[:1].islower():
         return text + following
-    return joined(text, following)
+    return join_sentences(text, following)

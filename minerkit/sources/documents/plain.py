@@ -13,7 +13,7 @@ from minerkit.sources.documents.blocks import (
     Block,
     heading_level,
 )
-from minerkit.text.sentences import CLOSED, joined
+from minerkit.text import CLOSED, join_sentences
 
 __all__ = ["blocks"]
 
@@ -53,7 +53,7 @@ def blocks(text: str) -> Iterator[Block]:
         else:
             while after < len(lines) and _wrapped(lines, after - 1) and not _heading(lines, after):
                 after += 1
-            yield Block(BULLET.sub("", joined(*lines[start:after])), start + 1)
+            yield Block(BULLET.sub("", join_sentences(*lines[start:after])), start + 1)
         start = after
 
 

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.documents.answer_matching import match_answers
 from minerkit.sources.documents.chunk import Part, Reason
 from minerkit.sources.files import table_files

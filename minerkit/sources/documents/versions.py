@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from minerkit.text.normalisation import BLANK
-from minerkit.text.shingles import jaccard, shingle_hashes
+from minerkit.text import BLANK, jaccard, shingle_hashes
 
 __all__ = ["reissue_groups"]
 

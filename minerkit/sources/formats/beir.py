@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.formats.judged import Remarks, Text, collected
 from minerkit.sources.formats.qrels import judgements
 from minerkit.sources.records import BLANK, SHOWN, Batch, cell

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import polars as pl
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.files import source_records
 from minerkit.sources.records import BLANK, ENTRIES, SHOWN, Batch, cell, rejected
-from minerkit.text.normalisation import match_key
+from minerkit.text import match_key
 
 __all__ = ["PAIRINGS", "read"]
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.documents.chunk import Part, Reason, cut
 from minerkit.sources.documents.heading_queries import heading_queries
 from minerkit.sources.documents.qa import Asked, asked

@@ -15,12 +15,12 @@ import numpy as np
 import polars as pl
 
 from minerkit.errors import SourceError
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.files import below, input_files
 from minerkit.sources.formats.pairs import grade
 from minerkit.sources.records import SHOWN, Batch, Entry, entries, rejected
 from minerkit.sources.tables import open_unpacked
-from minerkit.text.normalisation import normalised
+from minerkit.text import normalise_text
 
 __all__ = ["read", "record_text"]
 
@@ -168,7 +168,7 @@ def _groups(matches: Sequence[tuple[str, str, int, str]]) -> list[tuple[str, str
     if not matches:
         return []
     texts = pl.Series([text for row in matches for text in row[:2]])
-    numbers = pl.select(normalised(pl.lit(texts)).rank("dense") - 1).to_series()
+    numbers = pl.select(normalise_text(pl.lit(texts)).rank("dense") - 1).to_series()
     ends = numbers.to_numpy().astype(np.int64).reshape(-1, 2)
     matched = ends[[row[2] > 0 for row in matches]]
     size = int(ends.max()) + 1

@@ -8,12 +8,12 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.files import below, source_records, table_files
 from minerkit.sources.json_rows import line_batches, parsed, require_keys
 from minerkit.sources.records import ENTRIES, Batch, Entry, Record, batched, cell, sorted_rows
 from minerkit.sources.tables import file_format, open_unpacked, read_records
-from minerkit.storage import schema
+from minerkit.storage import empty_artefact
 
 __all__ = ["grade", "read"]
 
@@ -139,4 +139,4 @@ def _fast(name: str, lines: Sequence[bytes], done: int, source: Source) -> Batch
         pl.lit(None, dtype=pl.String).alias("group"),
         place.alias("source"),
     )
-    return Batch(len(lines), found.select(*ENTRIES), schema.empty("rejected"))
+    return Batch(len(lines), found.select(*ENTRIES), empty_artefact("rejected"))

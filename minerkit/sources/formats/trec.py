@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from minerkit.recipe.recipe import Source
+from minerkit.recipe import Source
 from minerkit.sources.encoding import decoded
 from minerkit.sources.files import below, input_files
 from minerkit.sources.formats.judged import Remarks, Text, collected

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from minerkit.recipe.load import bundled, names
-from minerkit.reports.cards.section import section
+from minerkit.recipe.load import bundled, recipe_names
+from minerkit.reports.cards.section import training_dataset_section
 
 TABLES = re.compile(r"<!-- tables: (\S+) -->\n(.*)<!-- end of tables -->", re.DOTALL)
 
 
 def sample_tables(run: Path) -> str:
     """The section "Training Dataset" of the sample's run, without the loss."""
-    text = section(str(run), "train", None, "classic", None, None, None)
+    text = training_dataset_section(str(run), "train", None, "classic", None, None, None)
     return text.partition("* Loss:")[0].rstrip()
 
 
@@ -23,7 +23,7 @@ def facts(table: str) -> list[str]:
     return [re.sub(r" +", " ", line) for line in lines] + re.findall(r"[01]: ~[\d.]+%|mean: 0\.\d+", table)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_the_tables_of_a_card_are_those_of_its_sample(name, mined):
     card = (bundled("data_cards") / f"{name}.md").read_text()
     found = TABLES.search(card)

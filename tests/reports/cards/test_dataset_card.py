@@ -15,7 +15,7 @@ from minerkit.pipeline import commands as pipeline
 from minerkit.pipeline import finished
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Recipe
-from minerkit.reports.cards.dataset_card import card_markdown, dataset_card, hand_written
+from minerkit.reports.cards.dataset_card import card_markdown, dataset_card, handwritten_notes
 from minerkit.storage.run_folder import load
 
 NASTY = "a | b `c` <script>alert(1)</script> *d* [e](f) \\ _g_\n\n```\n# h\r--- &amp;"
@@ -288,7 +288,7 @@ def test_a_missing_hand_written_part_is_found_before_the_work(tmp_path):
     assert not (tmp_path / "run").exists()
     (tmp_path / "latin.md").write_bytes(b"caf\xe9")
     with pytest.raises(RecipeError, match="not UTF-8"):
-        hand_written(load_recipe("gooaq", {"card": str(tmp_path / "latin.md")}))
+        handwritten_notes(load_recipe("gooaq", {"card": str(tmp_path / "latin.md")}))
 
 
 def test_the_card_is_made_anew_when_the_hand_written_part_changes(tmp_path, sample_pairs):

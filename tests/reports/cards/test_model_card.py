@@ -18,8 +18,8 @@ from minerkit.pipeline import commands as pipeline
 from minerkit.recipe.load import load_recipe, parse_override
 from minerkit.recipe.recipe import Eval, Train
 from minerkit.reports.cards.mining_facts import portable
-from minerkit.reports.cards.model_card import on_hub
-from minerkit.reports.cards.section import section
+from minerkit.reports.cards.model_card import hub_model_card
+from minerkit.reports.cards.section import training_dataset_section
 from minerkit.storage.run_folder import Run
 from minerkit.training import trainer
 
@@ -73,7 +73,7 @@ class Trained:
         self.data = metadata_load(self.model / "README.md")
         self.account = json.loads((folder / "training.json").read_text())
 
-    def section(self, title: str) -> str:
+    def training_dataset_section(self, title: str) -> str:
         return re.split(r"\n#{1,3} ", self.text.split(f"\n{title}\n")[1])[0]
 
     @functools.cached_property
@@ -187,7 +187,7 @@ def test_the_example_is_a_query_that_is_held_out_with_a_positive_first(trained):
 
 def test_the_training_dataset_is_described_as_by_stats(trained):
     shown = trained.section("### Training Dataset")
-    assert section(str(trained.folder)).partition("* Loss:")[0] in shown
+    assert training_dataset_section(str(trained.folder)).partition("* Loss:")[0] in shown
     loss = json.loads(re.search(r"```json\n(.*?)```", shown, re.DOTALL)[1])
     assert loss == json.loads(json.dumps(trained.account["loss"]["parameters"], default=str))
     assert "modality" not in shown and "tokens" not in shown
@@ -266,9 +266,9 @@ def test_the_reproduction_says_where_negatives_come_from(of_reranker):
 
 
 def test_a_pushed_card_loads_the_model_from_the_hub(of_reranker, of_bi_encoder):
-    pushed = on_hub(of_reranker.text, "user/name")
+    pushed = hub_model_card(of_reranker.text, "user/name")
     assert '# Download from the 🤗 Hub\nmodel = CrossEncoder("user/name")\n' in pushed
-    assert 'SentenceTransformer("user/name")' in on_hub(of_bi_encoder.text, "user/name")
+    assert 'SentenceTransformer("user/name")' in hub_model_card(of_bi_encoder.text, "user/name")
 
 
 def test_energy_stands_in_the_final_card(of_reranker, sample_run, tmp_path):

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from minerkit.cli import app
 from minerkit.errors import RunError, SourceError
-from minerkit.reports.cards.section import section
-from minerkit.reports.stats.description import describe
-from minerkit.reports.terminal.describe import describe_text
+from minerkit.reports.cards.section import training_dataset_section
+from minerkit.reports.stats.description import describe_dataset
+from minerkit.reports.terminal.describe import render_description
 
 
 def call(*arguments: object, code: int = 0) -> str:
@@ -91,18 +91,18 @@ def call_on(frame: pl.DataFrame) -> str:
 
 
 def test_a_file_is_described_as_a_whole(sample_run, stats):
-    found = describe(str(sample_run / "train.parquet"))
+    found = describe_dataset(str(sample_run / "train.parquet"))
     assert found["rows"] == stats["splits"]["train"]["rows"]
     assert found["per_query"]["queries"] == stats["splits"]["train"]["queries"]
     assert found["per_query"]["negatives"] == stats["per_query"]["train"]["negatives"]
-    assert describe(str(sample_run / "train.parquet"), rows="7")["rows"] == 7
+    assert describe_dataset(str(sample_run / "train.parquet"), rows="7")["rows"] == 7
     text = call("stats", sample_run / "train.parquet")
     for word in ("Columns", "Length in characters", "Scripts", "Labels", "Documents a query"):
         assert word in text
 
 
 def test_tokens_are_added_with_a_model(sample_run, minilm):
-    found = describe(str(sample_run), model=minilm)["texts"]["queries"]
+    found = describe_dataset(str(sample_run), model=minilm)["texts"]["queries"]
     assert found["tokens"]["0%"] >= 4 and found["tokens"]["mean"] < found["characters"]["mean"]
     assert "Length in tokens" in call("stats", sample_run / "dev.parquet", "--model", minilm)
 
@@ -121,28 +121,34 @@ def test_the_card_of_a_run_names_the_recipe_s_loss(sample_run, stats):
 
 def test_the_card_of_a_file_names_a_loss_when_asked(sample_run):
     file = str(sample_run / "train.parquet")
-    assert "* Loss:" not in section(file)
-    assert "MultipleNegativesRankingLoss" in section(file, loss="mnrl")
-    assert section(str(sample_run)).startswith(section(file))
+    assert "* Loss:" not in training_dataset_section(file)
+    assert "MultipleNegativesRankingLoss" in training_dataset_section(file, loss="mnrl")
+    assert training_dataset_section(str(sample_run)).startswith(training_dataset_section(file))
 
 
 def test_dev_rows_are_evaluation_samples(sample_run, stats):
     rows = stats["splits"]["dev"]["rows"]
-    assert section(str(sample_run), "dev").startswith(f"* Size: {rows:,} evaluation samples\n")
+    assert training_dataset_section(str(sample_run), "dev").startswith(
+        f"* Size: {rows:,} evaluation samples\n"
+    )
 
 
 def test_the_number_of_rows_can_be_chosen(sample_run, stats):
     size = stats["splits"]["train"]["rows"]
     for rows, counted in ((None, 1000), ("20", 20), ("all", size), (str(size + 1), size)):
-        assert f"based on the first {counted} samples:" in section(str(sample_run), rows=rows)
-    assert "based on the first 100 samples:" in section(str(sample_run), layout="current")
-    assert "based on the first 20 samples:" in section(str(sample_run), layout="current", rows="20")
+        assert f"based on the first {counted} samples:" in training_dataset_section(
+            str(sample_run), rows=rows
+        )
+    assert "based on the first 100 samples:" in training_dataset_section(str(sample_run), layout="current")
+    assert "based on the first 20 samples:" in training_dataset_section(
+        str(sample_run), layout="current", rows="20"
+    )
 
 
 def test_the_current_layout_counts_tokens(sample_run, minilm):
     file = str(sample_run / "train.parquet")
-    assert " tokens" in section(file, layout="current", model=minilm)
-    assert " characters" in section(file, layout="current")
+    assert " tokens" in training_dataset_section(file, layout="current", model=minilm)
+    assert " characters" in training_dataset_section(file, layout="current")
 
 
 def test_usage_is_explained(sample_run):
@@ -159,7 +165,7 @@ def test_what_is_not_there_is_one_clear_line(tmp_path):
         (tmp_path / "no.parquet", SourceError),
         ("nobody/nothing", SourceError),
     ):
-        for shown in (section, describe):
+        for shown in (training_dataset_section, describe_dataset):
             with pytest.raises(kind) as error:
                 shown(str(data))
             assert "\n" not in str(error.value)
@@ -170,7 +176,7 @@ def test_the_tables_of_a_file_are_those_of_its_profile(tmp_path):
     frame.write_parquet(tmp_path / "t.parquet")
     file = str(tmp_path / "t.parquet")
     out = io.StringIO()
-    Console(file=out, width=80).print(describe_text(file, describe(file)))
+    Console(file=out, width=80).print(render_description(file, describe_dataset(file)))
     assert "1 documents are positive and negative for one query" in out.getvalue()
 
 
@@ -181,7 +187,7 @@ def test_a_file_that_is_damaged_inside_is_one_clear_line(tmp_path):
     middle = len(raw) // 2
     raw[middle - 500 : middle + 500] = b"\xff" * 1000
     file.write_bytes(raw)
-    for shown in (lambda data: section(data, rows="all"), describe):
+    for shown in (lambda data: training_dataset_section(data, rows="all"), describe_dataset):
         with pytest.raises(SourceError, match="damaged") as error:
             shown(str(file))
         assert "\n" not in str(error.value)
@@ -189,4 +195,4 @@ def test_a_file_that_is_damaged_inside_is_one_clear_line(tmp_path):
 
 def test_a_split_that_a_run_lacks_is_named(sample_run):
     with pytest.raises(RunError, match=r"test\.parquet is missing; a run has the splits train and dev"):
-        section(str(sample_run), "test")
+        training_dataset_section(str(sample_run), "test")

@@ -4,15 +4,15 @@ import hypothesis.strategies as st
 import polars as pl
 from hypothesis import given
 
-from minerkit.reports.stats.distributions import BARS, gaps, histograms, verdicts, yields
-from minerkit.storage import schema
+from minerkit.reports.stats.distributions import BARS, count_verdicts, gaps, histograms, yields
+from minerkit.storage.schema import fit_artefact
 
 
 def frames(positives, negatives, judged=(), queries=2, rejected=(), dropped=()) -> dict[str, pl.DataFrame]:
     """Make a run's frames by hand: positives (query, doc, score), negatives (query, doc, score, rank)."""
 
     def fitted(name, rows, columns):
-        return schema.fit(name, pl.DataFrame(list(rows), schema=columns, orient="row"))
+        return fit_artefact(name, pl.DataFrame(list(rows), schema=columns, orient="row"))
 
     ids = [f"q{n}" for n in range(1, queries + 1)]
     found = [(q, d, 1, "dense", 1, s) for q, d, s in positives]
@@ -38,7 +38,7 @@ def frames(positives, negatives, judged=(), queries=2, rejected=(), dropped=()) 
         "qrels": fitted("qrels", [(q, d, 1) for q, d, _ in positives], ["query_id", "doc_id", "relevance"]),
         "positives": fitted("candidates", found, hit),
         "negatives": drawn,
-        "verdicts": verdicts(refused, drawn, "train"),
+        "verdicts": count_verdicts(refused, drawn, "train"),
         "rejected": fitted(
             "rejected",
             [(stage, reason, "f:1", "") for stage, reason in rejected],
@@ -164,7 +164,7 @@ def test_verdicts_count_each_reason_of_a_split_by_whether_the_document_was_taken
     negatives = pl.DataFrame(
         {"query_id": ["q1", "q2"], "doc_id": ["d2", "d1"], "fill": ["mined", "backfill"]}
     )
-    assert verdicts(judged, negatives, "dev").rows() == [
+    assert count_verdicts(judged, negatives, "dev").rows() == [
         ("dev", None, False, 1),
         ("dev", None, True, 1),
         ("dev", "min_score", False, 2),

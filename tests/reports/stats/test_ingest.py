@@ -3,8 +3,8 @@ import io
 import polars as pl
 from rich.console import Console
 
-from minerkit.reports.stats.ingest import intake
-from minerkit.reports.terminal.ingest import render_intake
+from minerkit.reports.stats.ingest import ingest_statistics
+from minerkit.reports.terminal.ingest import render_ingest
 from minerkit.storage.schema import ARTEFACTS, fit
 
 
@@ -28,7 +28,7 @@ FRAMES = {
 
 
 def test_everything_that_came_in_is_counted():
-    account = intake(FRAMES, {"rows": 9}, seed=12)
+    account = ingest_statistics(FRAMES, {"rows": 9}, seed=12)
     counts = {key: value for key, value in account.items() if isinstance(value, int)}
     assert counts == {
         "rows": 9, "queries": 2, "documents": 3, "unjudged_documents": 1, "positives": 2,
@@ -46,14 +46,16 @@ def test_the_pairs_shown_depend_on_the_seed_alone():
         **FRAMES,
         "pairs": pl.DataFrame({"query": [f"q{i}" for i in range(50)], "positive": ["p"] * 50}),
     }
-    shown = [[row["query"] for row in intake(frames, {"rows": 9}, seed)["pairs"]] for seed in (1, 1, 2)]
+    shown = [
+        [row["query"] for row in ingest_statistics(frames, {"rows": 9}, seed)["pairs"]] for seed in (1, 1, 2)
+    ]
     assert shown[0] == shown[1] != shown[2]
     assert len(shown[0]) == 3
 
 
 def test_the_account_is_set_without_markup_and_without_long_texts():
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(render_intake(intake(FRAMES, {"rows": 9}, 12), "runs/x"))
+    console.print(render_ingest(ingest_statistics(FRAMES, {"rows": 9}, 12), "runs/x"))
     text = console.export_text()
     assert "[red]short" in text
     assert "2 (1 train, 1 dev)" in text

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from minerkit.sources.documents.passages import Passage, passages, repeated_paragraphs, split_sentences
 from minerkit.sources.documents.reader import Document, Rejected, Section
-from minerkit.text.sentences import is_fragment, joined
+from minerkit.text.sentences import is_fragment, join_sentences
 
 
 def document(*paragraphs, heading=(), report="a.md"):
@@ -87,7 +87,7 @@ def test_splitting_takes_time_in_proportion():
     ],
 )
 def test_pieces_are_joined_as_their_script_does(left, right, text):
-    assert joined(left, right) == text
+    assert join_sentences(left, right) == text
 
 
 @pytest.mark.parametrize("line", ["营收", "SiFive", "Quarterly revenue (EUR)", "机构：高盛", "国产替代加速"])

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-__all__ = ["inlined", "jit"]
+__all__ = ["jit", "jit_inline"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 #: No number is NaN, and the order of operations does not matter, so that loops become wide instructions.
@@ -27,6 +27,6 @@ def jit(function: Function) -> Function:
         return cast("Function", numba.njit(nogil=True, fastmath=LOOSE)(function))
 
 
-def inlined(function: Function) -> Function:
+def jit_inline(function: Function) -> Function:
     """Compile a function into those that call it."""
     return cast("Function", numba.njit(nogil=True, forceinline=True, fastmath=LOOSE)(function))

@@ -1,0 +1,10 @@
+from .clean import LEDGER as LEDGER
+from .clean import clean_entries as clean_entries
+from .deduplicate import Decisions as Decisions
+from .deduplicate import decide_entries as decide_entries
+from .qrels import binary_qrels as binary_qrels
+from .qrels import count_positives as count_positives
+from .split import assign_splits as assign_splits
+from .split import link_texts as link_texts
+from .tables import Tables as Tables
+from .tables import build_tables as build_tables

@@ -1,0 +1,3 @@
+from .access import check_access as check_access
+from .access import check_name as check_name
+from .upload import upload_run as upload_run

@@ -1,0 +1,15 @@
+from .candidates import list_hits as list_hits
+from .candidates import retrieve as retrieve
+from .examples import format_examples as format_examples
+from .exclusions import find_exclusions as find_exclusions
+from .filters import filter_false_negatives as filter_false_negatives
+from .filters import rank_window as rank_window
+from .filters import round_trip as round_trip
+from .filters import thresholds as thresholds
+from .positions import to_ids as to_ids
+from .positions import to_positions as to_positions
+from .requests import SearchRequests as SearchRequests
+from .sampling import apply_quotas as apply_quotas
+from .sampling import rank_eligible as rank_eligible
+from .sampling import sample_negatives as sample_negatives
+from .split_queries import SplitQueries as SplitQueries

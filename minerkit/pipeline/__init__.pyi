@@ -1,0 +1,12 @@
+from .commands import check_recipe as check_recipe
+from .commands import ingest as ingest
+from .commands import ingest_account as ingest_account
+from .commands import mine as mine
+from .commands import train as train
+from .end_to_end import run as run
+from .finished import audit_run as audit_run
+from .finished import evaluate_run as evaluate_run
+from .finished import push_run as push_run
+from .finished import report_run as report_run
+from .invariants import Breach as Breach
+from .pipeline import MINING as MINING

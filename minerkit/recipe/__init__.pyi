@@ -1,0 +1,16 @@
+from .files import bundled as bundled
+from .files import recipe_names as recipe_names
+from .load import copy_recipe as copy_recipe
+from .load import load_recipe as load_recipe
+from .load import parse_override as parse_override
+from .load import recipe_yaml as recipe_yaml
+from .mine import Mine as Mine
+from .recipe import Clean as Clean
+from .recipe import Encoder as Encoder
+from .recipe import Format as Format
+from .recipe import Recipe as Recipe
+from .recipe import Search as Search
+from .recipe import Split as Split
+from .source import Source as Source
+from .train import LOSSES as LOSSES
+from .train import Train as Train

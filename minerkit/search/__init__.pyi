@@ -1,0 +1,17 @@
+from .bm25 import bm25_search as bm25_search
+from .decimals import DECIMALS as DECIMALS
+from .decimals import exact_score as exact_score
+from .decimals import exact_scores as exact_scores
+from .dot_products import pair_scores as pair_scores
+from .exact import Index as Index
+from .ivf import Lists as Lists
+from .plan import Plan as Plan
+from .plan import draw_sample as draw_sample
+from .plan import tune_search as tune_search
+from .quantise import encode as encode
+from .quantise import fastest as fastest
+from .quantise import products as products
+from .quantise import room as room
+from .request import Hits as Hits
+from .request import Pairs as Pairs
+from .request import Request as Request

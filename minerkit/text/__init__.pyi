@@ -1,0 +1,17 @@
+from .chinese import to_simplified as to_simplified
+from .near_duplicates import near_duplicate_pairs as near_duplicate_pairs
+from .normalisation import BLANK as BLANK
+from .normalisation import match_key as match_key
+from .normalisation import match_keys as match_keys
+from .normalisation import normalise_text as normalise_text
+from .normalisation import trim_text as trim_text
+from .sentences import CLOSED as CLOSED
+from .sentences import is_fragment as is_fragment
+from .sentences import join_sentences as join_sentences
+from .sentences import split_sentences as split_sentences
+from .shingles import jaccard as jaccard
+from .shingles import mix_bits as mix_bits
+from .shingles import shingle_hashes as shingle_hashes
+from .store import Texts as Texts
+from .store import store_texts as store_texts
+from .words import tokenize as tokenize

@@ -1,0 +1,9 @@
+from .arguments import check_training as check_training
+from .arguments import training_seed as training_seed
+from .base_model import check_base as check_base
+from .base_model import load_base as load_base
+from .checkpoints import remove_checkpoints as remove_checkpoints
+from .losses import Loss as Loss
+from .losses import describe_loss as describe_loss
+from .train import DevMetric as DevMetric
+from .train import train_model as train_model
