@@ -17,7 +17,8 @@ def tree_in_docstring() -> dict[str, str]:
 
 
 def classes() -> dict[str, type]:
-    return {name: value for name, value in vars(errors).items() if isinstance(value, type)}
+    exported = {name: getattr(errors, name) for name in errors.__all__}
+    return {name: value for name, value in exported.items() if isinstance(value, type)}
 
 
 def test_docstring_draws_the_class_tree():
@@ -25,7 +26,15 @@ def test_docstring_draws_the_class_tree():
 
 
 def test_all_lists_every_class():
-    assert errors.__all__ == sorted(classes())
+    every = {
+        name for name, value in vars(errors).items() if getattr(value, "__module__", "") == errors.__name__
+    }
+    assert set(errors.__all__) == every
+
+
+def test_close_words_are_suggested():
+    assert errors.suggestion("negative", ["negatives", "keep"]) == "; did you mean 'negatives'?"
+    assert errors.suggestion("xyz", ["negatives", "keep"]) == ""
 
 
 def test_every_error_is_caught_as_one_the_user_can_mend():

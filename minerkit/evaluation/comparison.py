@@ -1,5 +1,6 @@
 """What ranks the dev split best: the encoder that mined, BM25, and models before and after training."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,11 @@ from minerkit.search import Pairs, bm25_search
 from minerkit.storage import Run
 
 __all__ = ["compare"]
+
+NO_DEV = (
+    "{} has no dev queries to score on; set split.dev_queries, for example --set split.dev_queries=200, and "
+    "run `minerkit mine` again"
+)
 
 #: Pairs after which progress is told.
 STEP = 4096
@@ -61,46 +67,59 @@ def compare(
     search_device(device)  # a device that is not there is found now, not after BM25
     dev = read_dev_split(recipe, run)
     if dev is None:
-        raise RunError(
-            f"{run.folder} has no dev queries to score on; set split.dev_queries, for example "
-            "--set split.dev_queries=200, and run `minerkit mine` again"
-        )
+        raise RunError(NO_DEV.format(run.folder))
     systems = _systems(recipe, run, models, base)
     depth = recipe.eval.rerank or RERANK
     places = sorted({1, 10, depth, DEPTH, *recipe.eval.retrieval})
     scorer = retrieval_evaluator(dev, places, batch_size(recipe))
-    rows: list[dict[str, Any]] = [
-        {"kind": "encoder", "name": recipe.encoder.model, "metrics": _measured(scorer, dev.retrieved)},
-        {"kind": "lexical", "name": "BM25", "metrics": _measured(scorer, _by_words(dev, reporter))},
-    ]
-    extras: dict[tuple[Family, str], dict[str, tuple[Any, str]]] = {}
+    rows = _baselines(recipe, dev, scorer, reporter)
+
+    @functools.cache
+    def extras(family: Family, similarity: str) -> dict[str, tuple[Any, str]]:
+        return extra_evaluators(recipe, run, family, similarity, reporter)
+
     for kind, name, family in systems:
         model = load_model(name, family, device)
         similarity = "" if family == "cross_encoder" else model.similarity_fn_name
         if family == "cross_encoder":
             metrics = _measured(scorer, _reranked(model, dev, depth, batch_size(recipe), kind, reporter))
         else:
-            with reporter.bar(f"Scoring ({kind})", len(dev.corpus)) as advance:
-                found = scorer(model)
-                advance(len(dev.corpus))
-            metrics = {_plain(key, dev.name, similarity): value for key, value in found.items()}
-        if (family, similarity) not in extras:
-            extras[family, similarity] = extra_evaluators(recipe, run, family, similarity, reporter)
+            metrics = _retrieved(model, dev, scorer, similarity, kind, reporter)
         others = {
-            section: {_plain(key, dev.name, similarity): value for key, value in evaluator(model).items()}
-            for section, (evaluator, _) in extras[family, similarity].items()
+            section: _metrics(evaluator(model), dev.name, similarity)
+            for section, (evaluator, _) in extras(family, similarity).items()
         }
         rows.append({"kind": kind, "name": name, "family": family, "metrics": metrics, **others})
+    return {"dev": _describe(dev, depth, recipe.eval.retrieval), "rows": rows}
+
+
+def _baselines(recipe: Recipe, dev: Dev, scorer: Any, reporter: Reporter) -> list[dict[str, Any]]:
+    """Measure what a model has to beat: the encoder that mined, and BM25."""
+    return [
+        {"kind": "encoder", "name": recipe.encoder.model, "metrics": _measured(scorer, dev.retrieved)},
+        {"kind": "lexical", "name": "BM25", "metrics": _measured(scorer, _by_words(dev, reporter))},
+    ]
+
+
+def _retrieved(
+    model: Any, dev: Dev, scorer: Any, similarity: str, kind: str, reporter: Reporter
+) -> dict[str, float]:
+    """Measure how a bi-encoder ranks all documents."""
+    with reporter.bar(f"Scoring ({kind})", len(dev.corpus)) as advance:
+        found = scorer(model)
+        advance(len(dev.corpus))
+    return _metrics(found, dev.name, similarity)
+
+
+def _describe(dev: Dev, depth: int, places: Sequence[int]) -> dict[str, Any]:
+    """Say what was ranked."""
     return {
-        "dev": {
-            "queries": len(dev.queries),
-            "positives": sum(len(found) for found in dev.positives.values()),
-            "documents": len(dev.corpus),
-            "retrieved": DEPTH,
-            "reranked": depth,
-            "places": recipe.eval.retrieval,
-        },
-        "rows": rows,
+        "queries": len(dev.queries),
+        "positives": sum(len(found) for found in dev.positives.values()),
+        "documents": len(dev.corpus),
+        "retrieved": DEPTH,
+        "reranked": depth,
+        "places": places,
     }
 
 
@@ -120,10 +139,14 @@ def _systems(recipe: Recipe, run: Run, models: Sequence[str], base: bool) -> lis
     return [*found, *(("model", name, model_family(name)) for name in models)]
 
 
-def _plain(key: str, name: str, similarity: str) -> str:
-    """Give the name of a metric without that of the data set and of the similarity it was measured by."""
-    plain = key.removeprefix(f"{name}_").removeprefix(f"{similarity}_")
-    return {"ap": "average_precision"}.get(plain, plain)
+def _metrics(found: Mapping[str, float], name: str, similarity: str) -> dict[str, float]:
+    """Name metrics without the data set and the similarity they were measured by."""
+
+    def plain(key: str) -> str:
+        short = key.removeprefix(f"{name}_").removeprefix(f"{similarity}_")
+        return {"ap": "average_precision"}.get(short, short)
+
+    return {plain(key): value for key, value in found.items()}
 
 
 def _measured(scorer: Any, order: Mapping[str, Sequence[str]]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.runtime import jit, jit_inline
+from minerkit.search.top_k_thresholds import comparable_limit, kth_peak, needed_score
 
 __all__ = ["State", "add", "settle", "take", "tidy"]
 
@@ -23,12 +24,6 @@ State = tuple[
 
 #: Products that are looked at together: as many as a mask has bits.
 GROUP = 64
-#: Groups whose maxima are looked at for each document that is wanted.
-PEAKS = 4
-#: Times that the range of some numbers is halved to find about the k-th best of them.
-HALVINGS = 24
-#: No whole product is as far from zero as this.
-FAR = 2e9
 
 
 @jit
@@ -50,18 +45,18 @@ def take(
     masks, found = np.empty(tile.shape[1] // GROUP, np.uint64), np.empty(tile.shape[1], np.int32)
     for at in range(len(rows)):
         row, products, unit = rows[at], tile[at], units[at]
-        high = _edge(products, (ceilings[row] + noise[row]) / unit)
+        high = comparable_limit(products, (ceilings[row] + noise[row]) / unit)
         if threshold[row] == -np.inf:  # the k-th best of the documents that count is at least this
             others = starts[row + 1] - starts[row]
-            sure = _edge(products, (ceilings[row] - noise[row]) / unit)
-            threshold[row] = _kth_peak(products, k + others, sure) * unit - 2 * noise[row]
-        low = _edge(products, threshold[row] / unit)
+            sure = comparable_limit(products, (ceilings[row] - noise[row]) / unit)
+            threshold[row] = kth_peak(products, k + others, sure) * unit - 2 * noise[row]
+        low = comparable_limit(products, threshold[row] / unit)
         for turn in range(_passed(products, low, high, masks, found)):
             product, column = products[found[turn]], start + found[turn]
             if product > low and _counts(starts, shut, row, column):
                 if counts[row] == limits[row]:
                     _tidy(state, k, room, row)
-                    low = _edge(products, threshold[row] / unit)
+                    low = comparable_limit(products, threshold[row] / unit)
                     if product <= low:
                         continue
                 place = places[row] + counts[row]
@@ -136,7 +131,7 @@ def _tidy(state: State, k: int, room: int, row: int) -> Any:
     """Tidy the places of a query; give what a document must score, by those that were held."""
     values, columns, places, counts, limits, free, threshold, floor, noise, ceilings, _, _ = state
     first, last = places[row], places[row] + counts[row]
-    needed = np.float32(_needed(values[first:last], k, noise[row], ceilings[row]))
+    needed = np.float32(needed_score(values[first:last], k, noise[row], ceilings[row]))
     lowest = max(threshold[row], needed)
     counts[row] = _kept(values[first:last], columns[first:last], lowest)
     if counts[row] > room:
@@ -193,48 +188,6 @@ def _passed(
 
 
 @jit_inline
-def _needed(scores: FloatArray, k: int, noise: float, ceiling: float) -> float:
-    """Say what a document must score to be among the k best, by the scores of some."""
-    # Others may be above the ceiling, so that they do not count.
-    sure = scores if ceiling == np.inf else scores[scores <= ceiling - noise]
-    return _kth(sure, k, -np.inf) - 2 * noise
-
-
-@jit_inline
-def _kth(numbers: npt.NDArray[Any], k: int, least: Any) -> float:
-    """Find the k-th best of some numbers, or one next to it, by halving their range: counting is fast.
-
-    Args:
-        numbers: int32 or float32 of shape (n,).
-        k: The rank.
-        least: Numbers that are no more than this do not count.
-
-    Returns:
-        One of the numbers: at least k are as high. -inf where fewer count.
-    """
-    low, high, count = np.inf, -np.inf, np.int32(0)
-    for at in range(len(numbers)):
-        number = np.float64(numbers[at])
-        count += np.int32(number > least)
-        low, high = min(low, number if number > least else np.inf), max(high, number)
-    if count < k:
-        return -np.inf
-    low -= 1 + abs(low) / 1024  # below all of them
-    for _ in range(HALVINGS):
-        middle, above = numbers.dtype.type((low + high) / 2), np.int32(0)
-        for at in range(len(numbers)):
-            above += np.int32(numbers[at] > middle)
-        if above >= k:
-            low = np.float64(middle)
-        else:
-            high = np.float64(middle)
-    found = np.inf
-    for at in range(len(numbers)):
-        found = min(found, np.float64(numbers[at]) if numbers[at] > low else np.inf)
-    return found
-
-
-@jit_inline
 def _kept(values: FloatArray, columns: IntArray, lowest: Any) -> int:
     """Move what is above a threshold to the front; give how much it is."""
     kept = 0
@@ -259,23 +212,3 @@ def _counts(starts: IntArray, shut: IntArray, row: int, column: int) -> bool:
         else:
             high = middle
     return True
-
-
-@jit_inline
-def _edge(products: npt.NDArray[Any], limit: float) -> Any:
-    """Give a limit in the type of the products, which are compared with it as they are."""
-    kind = products.dtype.type
-    return kind(np.floor(min(max(limit, -FAR), FAR))) if kind(0.5) == 0 else kind(limit)
-
-
-@jit_inline
-def _kth_peak(products: npt.NDArray[Any], k: int, most: Any) -> float:
-    """Find the k-th best of the maxima of groups, of products up to a limit: at most the k-th best of all."""
-    lowest = _edge(products, -np.inf)
-    peaks = np.full(min(PEAKS * k, len(products)), lowest)
-    for start in range(0, len(products) - len(peaks) + 1, len(peaks)):
-        part = products[start : start + len(peaks)]
-        for at in range(len(peaks)):  # a group is every so manieth product, so that groups go side by side
-            product = part[at] if part[at] <= most else lowest
-            peaks[at] = max(peaks[at], product)
-    return _kth(peaks, k, lowest)

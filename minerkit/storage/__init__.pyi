@@ -2,9 +2,9 @@ from .atomic import atomic_folder as atomic_folder
 from .atomic import atomic_write as atomic_write
 from .atomic import remove_stale_parts as remove_stale_parts
 from .atomic import sha256 as sha256
-from .parquet import Parts as Parts
 from .parquet import encode_row_group as encode_row_group
 from .parquet import parquet_writer as parquet_writer
+from .row_groups import Parts as Parts
 from .run_folder import MARKERS as MARKERS
 from .run_folder import Run as Run
 from .run_folder import load as load

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from minerkit.errors import RunError
 from minerkit.runtime import thread_map
 from minerkit.storage.atomic import atomic_write, remove_stale_parts, sha256
-from minerkit.storage.parquet import Parts, readable_parquet
+from minerkit.storage.row_groups import Parts, readable_parquet
 from minerkit.storage.schema import empty_artefact
 
 __all__ = ["MARKERS", "Run", "load", "locked"]

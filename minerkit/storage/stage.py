@@ -12,7 +12,8 @@ import polars as pl
 
 from minerkit.errors import RunError
 from minerkit.storage.atomic import atomic_write
-from minerkit.storage.parquet import Append, Parts, parquet_writer, write
+from minerkit.storage.parquet import Append, parquet_writer, write
+from minerkit.storage.row_groups import Parts
 from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.storage.schema import ARTEFACT_COLUMNS, fit_artefact
 from minerkit.storage.shards import resume_shards

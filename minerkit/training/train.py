@@ -63,7 +63,7 @@ def train_model(
         TrainingError: The loss does not fit the rows, or memory or disk are not enough.
     """
     from minerkit.training.failures import mendable  # these load torch
-    from minerkit.training.trainer import fit, history
+    from minerkit.training.trainer import fit
 
     started = time.monotonic()
     checkpoint, note = open_checkpoints(folder, key, resume)
@@ -79,6 +79,22 @@ def train_model(
             reporter.say(f"Untrained: {metric} {before[metric]:.4f}")
         trainer = fit(recipe.train, model, arguments, rows, labels, evaluator, reporter, checkpoint)
         after = evaluator(model) if evaluator else None
+    return {
+        **_account(recipe, model, trainer, rows),
+        "metric": metric,
+        "before": before,
+        "after": after,
+        "resumed_from": step_of(checkpoint) if checkpoint else None,
+        "seconds": round(earlier + time.monotonic() - started, 1),
+        "device": _device_name(device),
+        "versions": package_versions("accelerate", "datasets", "tokenizers"),
+    }
+
+
+def _account(recipe: Recipe, model: Any, trainer: Any, rows: pl.DataFrame) -> dict[str, Any]:
+    """Say what a trainer trained, on which rows, with which loss and arguments, and how far."""
+    from minerkit.training.trainer import history
+
     state = trainer.state
     return {
         "model": _describe(recipe, model),
@@ -91,18 +107,11 @@ def train_model(
         },
         "arguments": model.model_card_data.non_default_hyperparameters,
         "seed": training_seed(recipe),
-        "metric": metric,
-        "before": before,
-        "after": after,
         "best_step": state.best_global_step,
         "steps": state.global_step,
         "planned_steps": state.max_steps,
         "epochs": state.epoch,
         "history": history(state.log_history),
-        "resumed_from": step_of(checkpoint) if checkpoint else None,
-        "seconds": round(earlier + time.monotonic() - started, 1),
-        "device": _device_name(device),
-        "versions": package_versions("accelerate", "datasets", "tokenizers"),
     }
 
 

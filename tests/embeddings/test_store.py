@@ -50,7 +50,7 @@ def test_the_rows_are_on_the_disk_before_the_marker_is(tmp_path, monkeypatch):
         assert synced == [2 * 3 * 4]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("minerkit.embeddings.store.replacing", dying)
+    monkeypatch.setattr("minerkit.embeddings.store.atomic_write", dying)
     with pytest.raises(KeyboardInterrupt):
         Table(tmp_path, "float32").append(keys(1, 2), rows(2))
     assert Table(tmp_path, "float32").stop == 0

@@ -9,7 +9,8 @@ import pytest
 
 from minerkit.errors import RunError
 from minerkit.mining.positions import to_ids
-from minerkit.storage.parquet import Parts, encode_row_group, parquet_writer
+from minerkit.storage.parquet import encode_row_group, parquet_writer
+from minerkit.storage.row_groups import Parts
 from minerkit.storage.schema import empty_artefact
 
 ROWS = pl.DataFrame({"id": [f"q{i}" for i in range(10)], "n": range(10), "score": [i / 7 for i in range(10)]})

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from minerkit.errors import TrainingError
 from minerkit.pipeline.commands import mine, train
 from minerkit.pipeline.finished import audit_run
+from minerkit.pipeline.stages import train as module
 from minerkit.recipe.recipe import Recipe
 from minerkit.runtime.progress import Reporter
 from minerkit.training import trainer
@@ -294,8 +295,6 @@ def pairs(sample_pairs, tmp_path) -> str:
 
 
 def test_a_dev_split_without_a_query_ends_it_before_training(run, reranking, monkeypatch):
-    from minerkit.pipeline.stages import train as module
-
     monkeypatch.setattr(module, "dev_evaluator", lambda *_: None)
     with pytest.raises(TrainingError, match="has no dev queries to measure the model on"):
         train(reranking, run, "cpu", quiet())
@@ -412,3 +411,12 @@ def test_a_process_on_a_full_disk_says_so_and_goes_on_when_there_is_space(comman
     assert "cannot write a checkpoint, the disk or a quota is full; free some space, then" in said
     assert command.start().wait() == 0
     assert made(command.folder) == made(twin.folder)
+
+
+def test_scratch_sees_no_text_that_is_held_out(answers_run):
+    run = answers_run[1]
+    seen = set(module._train_texts(run))
+    queries = run.read("queries.parquet")
+    held = set(queries.filter(queries["split"] == "dev")["text"])
+    assert held and not held & seen
+    assert set(queries.filter(queries["split"] == "train")["text"]) < seen
