@@ -8,7 +8,7 @@ import yaml
 
 from minerkit.errors import RecipeError, first_line, suggestion
 
-__all__ = ["Location", "bundled", "elsewhere", "recipe_names", "read_recipe", "recipe_path"]
+__all__ = ["Location", "bundled", "elsewhere", "read_recipe", "recipe_names", "recipe_path"]
 
 Location = tuple[str | int, ...]
 #: The keys of a source that say where it is, not what it looks like.

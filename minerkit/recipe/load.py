@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from minerkit.errors import RecipeError, first_line, suggestion
-from minerkit.recipe.files import Location, bundled, elsewhere, recipe_names, read_recipe, recipe_path
+from minerkit.recipe.files import Location, bundled, elsewhere, read_recipe, recipe_names, recipe_path
 from minerkit.recipe.recipe import OF_LOADED, Recipe
 
 __all__ = [

@@ -11,6 +11,7 @@ from .stats.description import describe_dataset as describe_dataset
 from .stats.distributions import count_verdicts as count_verdicts
 from .stats.ingest import ingest_statistics as ingest_statistics
 from .stats.run_statistics import run_stats as run_stats
+from .stats.run_statistics import split_statistics as split_statistics
 from .stats.run_summary import push_command as push_command
 from .stats.run_summary import summarise_run as summarise_run
 from .stats.token_lengths import token_lengths as token_lengths

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -12,7 +13,7 @@ from minerkit.evaluation import dev_evaluator
 from minerkit.pipeline.context import Context
 from minerkit.pipeline.stage import Stage, folder_hashes, sections
 from minerkit.recipe import Recipe
-from minerkit.reports import save_with_card
+from minerkit.reports import save_with_card, split_statistics
 from minerkit.runtime import Reporter, training_device
 from minerkit.storage import MARKERS, Run, StageOutput
 from minerkit.training import DevMetric, load_base, remove_checkpoints, train_model, training_seed
@@ -33,7 +34,8 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 def _train(context: Context, output: StageOutput) -> None:
     """Train the model of a recipe, and write it with its card and an account of the training."""
     recipe, run, reporter = context.recipe, context.run, context.reporter
-    rows, labels = run.read("train.parquet"), _labels(recipe, run)
+    rows, counts = run.read("train.parquet"), _train_statistics(run)
+    _check_labels(recipe, run, len(rows), counts)
     device, seed = training_device(context.device), training_seed(recipe)
     texts = _train_texts(run) if recipe.train.base == "scratch" else None
     model = load_base(recipe, texts, device, seed)
@@ -41,11 +43,12 @@ def _train(context: Context, output: StageOutput) -> None:
     # Where TensorBoard writes; other trackers have places of their own.
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str((run.folder / LOGS).resolve()))
     folder = (run.folder / CHECKPOINTS).resolve()
+    labels = counts["positives"], counts["negatives"]
     account = train_model(
         recipe, model, rows, labels, measured, folder, output.key, device, reporter, context.resume
     )
     evaluator = measured.evaluator if measured else None
-    save_with_card(model, output.directory(MODEL), recipe, run, account, evaluator)
+    save_with_card(model, output.directory(MODEL), recipe, run, counts, account, evaluator)
     output.write_text("training.json", json.dumps(account, indent=1, ensure_ascii=False, default=str))
     output.facts["metric"] = account["metric"]
 
@@ -79,11 +82,20 @@ def set_aside(run: Run, reporter: Reporter) -> None:
     )
 
 
-def _labels(recipe: Recipe, run: Run) -> tuple[int, int]:
-    """Count the positives and negatives of the train rows; there must be something to learn."""
-    counts = run.read_json("stats.json")["splits"]["train"]
+def _train_statistics(run: Run) -> dict[str, Any]:
+    """Count what the train split holds."""
+    train = run.read("queries.parquet").filter(pl.col("split") == "train")["query_id"]
+    accounts = run.read(f"{MARKERS}/accounts.parquet").join(train.to_frame(), on="query_id", how="semi")
+    verdicts = run.read(f"{MARKERS}/verdicts.parquet").filter(pl.col("split") == "train")
+    return split_statistics(
+        accounts, verdicts, run.between("candidates.parquet", train, pl.col("relevance") > 0)
+    )
+
+
+def _check_labels(recipe: Recipe, run: Run, rows: int, counts: Mapping[str, Any]) -> None:
+    """See whether there is something to learn."""
     positives, negatives = counts["positives"], counts["negatives"]
-    if not counts["rows"]:
+    if not rows:
         raise TrainingError(
             f"{run.folder}/train.parquet has no rows; rejected.parquet says what became of them"
         )
@@ -92,7 +104,6 @@ def _labels(recipe: Recipe, run: Run) -> tuple[int, int]:
             f"{run.folder}/train.parquet holds {positives:,} positives and {negatives:,} negatives; the loss "
             "bce needs both"
         )
-    return positives, negatives
 
 
 def _train_texts(run: Run) -> pl.Series:
@@ -130,14 +141,17 @@ STAGE = Stage(
         "candidates.parquet",
         "corpus.parquet",
         "dev.parquet",
+        "judged.parquet",
         "negatives.parquet",
         "qrels.parquet",
         "queries.parquet",
         "train.parquet",
+        f"{MARKERS}/accounts.parquet",
         f"{MARKERS}/dev_candidates.parquet",
         f"{MARKERS}/documents.parquet",
         f"{MARKERS}/excluded.parquet",
         f"{MARKERS}/select.rejected.parquet",
+        f"{MARKERS}/verdicts.parquet",
     ),
     writes=(MODEL, "training.json"),
     perform=_train,

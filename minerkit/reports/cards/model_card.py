@@ -12,8 +12,9 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.recipe import Recipe, recipe_yaml
-from minerkit.reports.cards.mining_facts import command, is_sample, portable, safeguards
+from minerkit.recipe import Recipe
+from minerkit.reports.cards.mining_facts import is_sample
+from minerkit.reports.cards.reproduction import reproduction
 from minerkit.reports.cards.training_dataset import training_dataset
 from minerkit.reports.stats.column_stats import layout_stats
 from minerkit.storage import Run
@@ -32,7 +33,13 @@ NOWHERE = (46.8, -71.2)
 
 
 def save_with_card(
-    model: Any, folder: Path, recipe: Recipe, run: Run, account: Mapping[str, Any], evaluator: Any
+    model: Any,
+    folder: Path,
+    recipe: Recipe,
+    run: Run,
+    counts: Mapping[str, Any],
+    account: Mapping[str, Any],
+    evaluator: Any,
 ) -> None:
     """Save a trained model with its card.
 
@@ -41,6 +48,7 @@ def save_with_card(
         folder: Where it goes; the card is README.md in it.
         recipe: The recipe it was trained by.
         run: The run whose rows it learned from.
+        counts: What `split_statistics` gives for its train split.
         account: What training.json holds.
         evaluator: What measured it; None: nothing did.
     """
@@ -53,7 +61,7 @@ def save_with_card(
     file = folder / "README.md"
     if emissions is not None:
         _note_emissions(file, emissions)
-    text = _completed(file.read_text(encoding="utf-8"), recipe, run, account)
+    text = _completed(file.read_text(encoding="utf-8"), recipe, run, counts, account)
     file.write_text(_without_folders(text, recipe.model_dump()), encoding="utf-8")
 
 
@@ -171,7 +179,9 @@ def _note_emissions(file: Path, emissions: Any) -> None:
     file.write_text(_put(text, r"(?<=kg of CO2\n)", lines), encoding="utf-8")
 
 
-def _completed(text: str, recipe: Recipe, run: Run, account: Mapping[str, Any]) -> str:
+def _completed(
+    text: str, recipe: Recipe, run: Run, counts: Mapping[str, Any], account: Mapping[str, Any]
+) -> str:
     """Put into the card what the library has no place for; where a heading is missing, it is left out."""
     loss = account["loss"]
     named = Loss(loss["class"], account["model"]["family"], loss["parameters"] or None)
@@ -185,45 +195,8 @@ def _completed(text: str, recipe: Recipe, run: Run, account: Mapping[str, Any]) 
     version = f"- minerkit: {account['versions']['minerkit']}\n"
     text = _put(text, r"(?<=\n### Framework Versions\n)", version)
     text = _loaded(text, LOADED, LOADED_HERE, "model")
-    again = _reproduction(recipe, run, account)
+    again = reproduction(recipe, counts, account)
     return _put(text, r"(?<=\n)(?=## (?:Additional Resources|Citation)\n)", again)
-
-
-def _reproduction(recipe: Recipe, run: Run, account: Mapping[str, Any]) -> str:
-    """Say how the model was made, and how to make it again."""
-    found = command(recipe, "train")
-    how = (
-        f"```bash\n{found}\n```\n\nwhich stands for this recipe:"
-        if found
-        else "Save this recipe as `recipe.yaml`, set `source` to where the corpus is, and run "
-        "`minerkit train --recipe recipe.yaml`:"
-    )
-    seeds = f"{recipe.split.seed} (dev split), {recipe.mine.seed} (negatives), {account['seed']} (training)"
-    yaml = recipe_yaml(Recipe.model_validate(portable(recipe.model_dump()))).rstrip()
-    parts = [
-        "## Reproduction",
-        f"The rows and the model were made by minerkit {account['versions']['minerkit']}; seeds: {seeds}. "
-        "The rows come out the same again, the weights as far as device and versions are the same.",
-        _negatives(recipe, run.read_json("stats.json")["splits"]["train"]),
-        how,
-        f"<details><summary>Click to expand</summary>\n\n```yaml\n{yaml}\n```\n\n</details>",
-    ]
-    return "".join(f"{part}\n\n" for part in parts)
-
-
-def _negatives(recipe: Recipe, rows: Mapping[str, Any]) -> str:
-    """Say in words where the negatives come from."""
-    if not rows["negatives"]:
-        return "The rows hold no mined negatives."
-    score = "cosine similarity" if recipe.encoder.normalize else "dot product"
-    drawn = "" if recipe.mine.strategy == "top" else "drawn from "
-    filled = f", {rows['backfilled']:,} of which fill gaps" if rows["backfilled"] else ""
-    return (
-        f"Negatives are {drawn}the documents that the encoder `{portable(recipe.encoder.model)}` "
-        f"scores highest for a query ({score}), under these rules. {' '.join(safeguards(recipe))} That gives "
-        f"{rows['positives']:,} positives and {rows['negatives']:,} negatives{filled}: "
-        f"{rows['positive_share']:.1%} are positive."
-    )
 
 
 def _loaded(text: str, old: str, new: str, name: str) -> str:

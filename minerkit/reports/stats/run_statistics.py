@@ -11,7 +11,7 @@ from minerkit.reports.stats.distributions import gaps, histograms, yields
 from minerkit.storage import SPLITS
 from minerkit.text import normalise_text
 
-__all__ = ["run_details", "run_stats", "score_quantiles"]
+__all__ = ["run_details", "run_stats", "score_quantiles", "split_statistics"]
 
 
 def run_stats(
@@ -37,7 +37,7 @@ def run_stats(
         frames["rejected"]
         .group_by("stage", "reason")
         .len("rows")
-        .sort("stage", "rows", descending=[False, True])
+        .sort("stage", "rows", "reason", descending=[False, True, False])
     )
     parts = ("accounts", "verdicts", "positives")
     gap = gaps(frames["positives"], frames["negatives"])
@@ -52,7 +52,7 @@ def run_stats(
         "search": facts["search"]["search"],
         "encoder_note": facts["search"]["note"],
         "splits": {
-            split: _split(*(_of(frames[name], split_of, split) for name in parts))
+            split: split_statistics(*(_of(frames[name], split_of, split) for name in parts))
             | {"rows": written[split]["size"]}
             for split in queries["split"].unique().sort(descending=True)
         },
@@ -70,7 +70,19 @@ def _of(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame
     return frame.join(split_of.filter(pl.col("split") == split).select("query_id"), on="query_id", how="semi")
 
 
-def _split(accounts: pl.DataFrame, verdicts: pl.DataFrame, positives: pl.DataFrame) -> dict[str, Any]:
+def split_statistics(
+    accounts: pl.DataFrame, verdicts: pl.DataFrame, positives: pl.DataFrame
+) -> dict[str, Any]:
+    """Count the queries, positives and negatives of a split, and what the rules left out.
+
+    Args:
+        accounts: query_id, found, wanted, dropped: of every query of the split.
+        verdicts: How many candidates each rule refused, and how many were drawn.
+        positives: query_id of every positive of the split.
+
+    Returns:
+        A JSON-ready mapping.
+    """
     kept = accounts.filter(~pl.col("dropped"))
     positives = positives.join(kept, on="query_id", how="semi")
     taken, documents = verdicts.filter("taken"), pl.col("documents").sum()

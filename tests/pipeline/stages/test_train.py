@@ -20,6 +20,7 @@ from minerkit.pipeline.finished import audit_run
 from minerkit.pipeline.stages import train as module
 from minerkit.recipe.recipe import Recipe
 from minerkit.runtime.progress import Reporter
+from minerkit.storage.run_folder import load
 from minerkit.training import trainer
 
 ARGS = {"max_steps": 6, "per_device_train_batch_size": 4, "learning_rate": 0.01}
@@ -302,21 +303,19 @@ def test_a_dev_split_without_a_query_ends_it_before_training(run, reranking, mon
 
 
 @pytest.mark.parametrize(
-    ("column", "line"), [("rows", "has no rows"), ("negatives", "the loss bce needs both")]
+    ("rows", "negatives", "line"), [(0, 7, "has no rows"), (9, 0, "the loss bce needs both")]
 )
-def test_nothing_to_learn_from_is_one_clear_line(column, line, run, reranking, monkeypatch):
-    from minerkit.storage.run_folder import Run
-
-    read = Run.read_json
-
-    def poor(self, name):
-        found = read(self, name)
-        found["splits"]["train"][column] = 0
-        return found
-
-    monkeypatch.setattr(Run, "read_json", poor)
+def test_nothing_to_learn_from_is_one_clear_line(rows, negatives, line, run, reranking):
+    counts = {"positives": 9, "negatives": negatives}
     with pytest.raises(TrainingError, match=line):
-        train(reranking, run, "cpu", quiet())
+        module._check_labels(reranking, load(run), rows, counts)
+    module._check_labels(reranking, load(run), 9, {"positives": 9, "negatives": 7})
+
+
+def test_the_labels_of_the_train_rows_are_those_of_the_statistics(run):
+    counts = module._train_statistics(load(run))
+    stats = load(run).read_json("stats.json")["splits"]["train"]
+    assert {**counts, "rows": stats["rows"]} == stats
 
 
 def test_what_trackers_write_is_kept(run, reranking, monkeypatch):
