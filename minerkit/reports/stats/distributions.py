@@ -113,8 +113,8 @@ def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict
     Returns:
         A JSON-ready mapping that adds up: readable_rows = raw_rows - unreadable, and they give `pairs_read`
         (judgements, and documents without one); pairs = pairs_read - unusable, and they give queries and
-        documents; queries = kept_queries + dropped_queries; candidates = mined + backfilled + unused +
-        refused.
+        documents; queries = kept_queries + dropped_queries, for too few negatives or for the round trip;
+        candidates = mined + backfilled + unused + refused.
     """
     rejected = (
         frames["rejected"].group_by("stage", "reason").len("rows").sort("rows", "reason", descending=True)
@@ -126,8 +126,9 @@ def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict
         .sort("documents", "reason", descending=True)
     )
     eligible = pl.col("reason").is_null()
-    dropped = frames["accounts"].filter("dropped").select("query_id")
-    kept = frames["queries"].join(dropped, on="query_id", how="anti")
+    # Queries that the round trip drops have no account.
+    accounts = frames["accounts"].filter(~pl.col("dropped"))
+    kept = frames["queries"].join(accounts, on="query_id", how="semi")
 
     def lost(stage: str) -> dict[str, int]:
         return dict(rejected.filter(pl.col("stage") == stage).select("reason", "rows").rows())
@@ -150,7 +151,7 @@ def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict
         "documents": len(frames["corpus"]),
         "queries": len(frames["queries"]),
         "kept_queries": dict(kept["split"].value_counts().sort("split", descending=True).rows()),
-        "dropped_queries": len(dropped),
+        "dropped_queries": len(frames["queries"]) - len(kept),
         "candidates": int(judged["documents"].sum()),
         "mined": documents(eligible & pl.col("taken")),
         "backfilled": documents(~eligible & pl.col("taken")),

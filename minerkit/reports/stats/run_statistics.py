@@ -89,7 +89,8 @@ def split_statistics(
     eligible = taken.filter(pl.col("reason").is_null())
     mined, negatives = (int(rows.select(documents).item()) for rows in (eligible, taken))
     skipped = (
-        verdicts.drop_nulls("reason")
+        verdicts.filter(~pl.col("taken"))
+        .drop_nulls("reason")
         .group_by("reason")
         .agg(documents)
         .sort("documents", "reason", descending=[True, False])
