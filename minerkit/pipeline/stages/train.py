@@ -83,13 +83,14 @@ def set_aside(run: Run, reporter: Reporter) -> None:
 
 
 def _train_statistics(run: Run) -> dict[str, Any]:
-    """Count what the train split holds."""
+    """Count what the train split holds, and say how it was searched."""
     train = run.read("queries.parquet").filter(pl.col("split") == "train")["query_id"]
     accounts = run.read(f"{MARKERS}/accounts.parquet").join(train.to_frame(), on="query_id", how="semi")
     verdicts = run.read(f"{MARKERS}/verdicts.parquet").filter(pl.col("split") == "train")
-    return split_statistics(
-        accounts, verdicts, run.between("candidates.parquet", train, pl.col("relevance") > 0)
-    )
+    positives = run.between("candidates.parquet", train, pl.col("relevance") > 0)
+    judged = run.between("negatives.parquet", train, pl.col("source") == "judged")
+    found = {"judged": len(judged), "search": (run.marker("search") or {})["facts"]["search"]["mode"]}
+    return {**split_statistics(accounts, verdicts, positives), **found}
 
 
 def _check_labels(recipe: Recipe, run: Run, rows: int, counts: Mapping[str, Any]) -> None:

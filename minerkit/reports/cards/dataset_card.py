@@ -7,13 +7,15 @@ from typing import Any
 
 from minerkit.errors import RecipeError
 from minerkit.recipe import Recipe, bundled, load_recipe, recipe_yaml
+from minerkit.reports.cards import sentences
 from minerkit.reports.cards import training_dataset as card_tables
 from minerkit.reports.cards.mining_facts import (
     command,
+    data_name,
     is_sample,
     mining_parameters,
+    names_folders,
     portable,
-    safeguards,
     subsets,
 )
 from minerkit.storage import Run, atomic_write
@@ -90,25 +92,32 @@ def card_markdown(
         "score": lambda value: f"{value:.4f}",
         "sentence": lambda text: f"{text[:1].upper()}{text[1:].rstrip('.')}.",
     }
-    sample = is_sample(recipe)
+    sample, mined = is_sample(recipe), sentences.has_negatives(recipe, stats)
     reasons = dict.fromkeys(reason for found in stats["rules"].values() for reason in found["refused"])
     return environment.get_template("dataset_card.md").render(
-        front_matter=_front_matter(recipe, stats, sample),
-        title=_title(recipe, sample),
+        front_matter=_front_matter(recipe, stats, sample, mined),
+        title=_title(recipe, sample, mined),
         sample=sample,
         source=_source(recipe, sample),
         license=recipe.license,
         stats=stats,
-        queries=stats["queries"],
+        kept=stats["yield"]["kept_queries"],
+        rows={name: split["rows"] for name, split in stats["splits"].items()},
+        mined=mined,
+        filled=any(split["backfilled"] for split in stats["splits"].values()),
+        judged=sentences.judged_negatives(stats),
+        about=list(sentences.about_negatives(recipe, stats)),
         repo=repo,
         model_repo=model_repo,
         format=recipe.format.type,
         parameters=list(mining_parameters(recipe)),
         subsets=list(subsets(recipe, stats)),
-        rules=list(safeguards(recipe)),
+        rules=list(sentences.safeguards(recipe, sentences.judged_negatives(stats))),
         reasons=list(reasons),
+        remains=list(sentences.remains(recipe, stats)),
         notes=_notes(recipe),
         command=command(recipe, "mine"),
+        moved=names_folders(recipe),
         recipe=recipe_yaml(Recipe.model_validate(portable(recipe.model_dump()))).rstrip(),
     )
 
@@ -137,25 +146,34 @@ def handwritten_notes(recipe: Recipe) -> str | None:
     raise RecipeError(f"card: no file {recipe.card}; write it, or set card: null")
 
 
-def _front_matter(recipe: Recipe, stats: Mapping[str, Any], sample: bool) -> str:
+def _front_matter(recipe: Recipe, stats: Mapping[str, Any], sample: bool, mined: bool) -> str:
     from huggingface_hub import DatasetCardData
 
     rows = sum(split["rows"] for split in stats["splits"].values())
     data = DatasetCardData(
         language=recipe.language,
         license=recipe.license,
-        annotations_creators=["machine-generated"],
+        # Pairs of a source that somebody else has put together are found, not made.
+        annotations_creators=[
+            "machine-generated" if mined or recipe.source.format == "documents" else "found"
+        ],
         source_datasets=[recipe.source.hub] if recipe.source.hub else ["original"],
         size_categories=[next((name for limit, name in SIZES.items() if rows < limit), "10M<n<100M")],
         task_categories=TASKS[recipe.format.type],
-        pretty_name=_title(recipe, sample),
-        tags=["sentence-transformers", "hard-negatives", "information-retrieval", "minerkit"],
+        pretty_name=_title(recipe, sample, mined),
+        tags=[
+            "sentence-transformers",
+            *(["hard-negatives"] if mined else []),
+            "information-retrieval",
+            "minerkit",
+        ],
     )
     return f"---\n{data.to_yaml()}\n---"
 
 
-def _title(recipe: Recipe, sample: bool) -> str:
-    return f"{recipe.name}{', bundled sample' if sample else ''}: hard negatives, {recipe.format.type}"
+def _title(recipe: Recipe, sample: bool, mined: bool) -> str:
+    what = f"hard negatives, {recipe.format.type}" if mined else recipe.format.type
+    return f"{data_name(recipe)}{', bundled sample' if sample else ''}: {what}"
 
 
 def _source(recipe: Recipe, sample: bool) -> str:
@@ -163,7 +181,7 @@ def _source(recipe: Recipe, sample: bool) -> str:
         name = recipe.source.hub
         return f"[{name}](https://huggingface.co/datasets/{name})"
     if sample:
-        return f"the sample bundled with the recipe `{recipe.name}`"
+        return f"the sample `{Path(str(recipe.source.path)).name}` that is bundled with minerkit"
     return f"`{_code(portable(recipe.source.path))}`"
 
 

@@ -1,6 +1,7 @@
-"""What cards say of the mining, in words: parameters, safeguards, subsets, the command that does it again."""
+"""What cards say of the mining: parameters, subsets, the data's name, the command that does it again."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,25 +9,19 @@ from typing import Any
 
 from minerkit.errors import RecipeError
 from minerkit.recipe import Recipe, bundled, load_recipe, recipe_names
+from minerkit.reports.cards.sentences import qrels_words, rows_words
 
-__all__ = ["command", "is_sample", "mining_parameters", "portable", "safeguards", "subsets"]
+__all__ = ["command", "data_name", "is_sample", "mining_parameters", "names_folders", "portable", "subsets"]
 
 #: Above so many `--set`, a recipe file is the shorter way.
 MOST = 8
 
+#: What the subsets hold that every run has.
 STRATEGIES = {
     "pairs": "every query of the cleaned corpus with each of its positives; no negatives.",
-    "pair": "each query with each of its positives.",
-    "triplet": "each positive of a query with each of its mined negatives.",
-    "n-tuple": "each positive of a query with all of the query's mined negatives, hardest first.",
-    "labeled-pair": "each query with its positives (label 1), then with its mined negatives (label 0).",
-    "labeled-list": "each positive of a query, then all of the query's mined negatives, with their labels.",
     "corpus": "every distinct document once; texts are equal when they are after NFKC and collapsing blanks.",
     "queries": "every distinct query once, with its split.",
-    "qrels": "the relevance of documents to queries, as the source has it.",
 }
-
-SCORES = " The encoder's scores stand in place of labels, where there are labels."
 
 
 def mining_parameters(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -48,34 +43,6 @@ def mining_parameters(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield "split.seed", str(recipe.split.seed)
 
 
-def safeguards(recipe: Recipe) -> Iterator[str]:
-    """Say in words what kept false negatives out.
-
-    Args:
-        recipe: The resolved recipe.
-
-    Yields:
-        Sentences.
-    """
-    mine, lowest = recipe.mine, "the query's lowest-scoring positive"
-    yield "A query's positives are never its negatives, in whatever spelling; nor is the query's own text."
-    if recipe.clean.near_duplicate is not None:
-        yield (
-            "Near-duplicates of a positive are shut out too: texts whose five-character shingles have a "
-            f"Jaccard similarity of {recipe.clean.near_duplicate:g} or more."
-        )
-    if mine.relative_margin is not None:
-        yield f"A negative scores at least {100 * mine.relative_margin:g}% below {lowest}."
-    if mine.absolute_margin == 0:
-        yield f"A negative scores no higher than {lowest}."
-    elif mine.absolute_margin is not None:
-        yield f"A negative scores at least {mine.absolute_margin:g} below {lowest}."
-    if mine.max_score is not None:
-        yield f"A negative scores at most {mine.max_score:g}."
-    if mine.range_min:
-        yield f"The {mine.range_min:,} best-ranked of the documents left are skipped."
-
-
 def subsets(recipe: Recipe, stats: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Describe the subsets of the data set.
 
@@ -87,7 +54,7 @@ def subsets(recipe: Recipe, stats: Mapping[str, Any]) -> Iterator[dict[str, Any]
         name, rows, strategy, example (JSON) and columns (name, type, details): of the pairs, the mined rows,
         then corpus, queries and qrels.
     """
-    scored = recipe.format.scores
+    words = {**STRATEGIES, recipe.format.type: rows_words(recipe, stats), "qrels": qrels_words(recipe)}
     mined = {split: stats[split] for split in stats["splits"]}
     every = {"pairs": {"train": stats["subsets"]["pairs"]}, recipe.format.type: mined}
     every |= {name: {"train": stats["subsets"][name]} for name in ("corpus", "queries", "qrels")}
@@ -100,7 +67,7 @@ def subsets(recipe: Recipe, stats: Mapping[str, Any]) -> Iterator[dict[str, Any]
         yield {
             "name": name,
             "rows": ", ".join(sizes),
-            "strategy": STRATEGIES[name] + (SCORES if scored and name == recipe.format.type else ""),
+            "strategy": words[name],
             "example": "\n".join(
                 f"  {line}" for line in json.dumps(example, indent=2, ensure_ascii=False).splitlines()
             ),
@@ -131,6 +98,19 @@ def portable(value: Any) -> Any:
     return value
 
 
+def names_folders(recipe: Recipe) -> bool:
+    """Say whether a recipe names places on a disk that `portable` leaves out.
+
+    Args:
+        recipe: The resolved recipe.
+
+    Returns:
+        Whether who makes the run again has to name them; not for a bundled sample.
+    """
+    values = recipe.model_dump()
+    return portable(values) != values and not is_sample(recipe)
+
+
 def is_sample(recipe: Recipe) -> bool:
     """Say whether a recipe's source is a sample that ships with minerkit.
 
@@ -142,6 +122,25 @@ def is_sample(recipe: Recipe) -> bool:
     """
     path = recipe.source.path
     return path is not None and Path(path).is_relative_to(bundled("recipes") / "samples")
+
+
+def data_name(recipe: Recipe) -> str:
+    """Name the data that a recipe makes.
+
+    Args:
+        recipe: The resolved recipe.
+
+    Returns:
+        The recipe's name; where a recipe for a data set on the Hub was given other data, the name of these.
+    """
+    if recipe.name not in recipe_names() or is_sample(recipe):
+        return recipe.name
+    own, source = load_recipe(recipe.name).source.hub, recipe.source
+    if own is None or source.hub == own:
+        return recipe.name
+    given = source.hub or Path(str(source.path)).name
+    plain = " ".join(re.findall(r"[\w./-]+", given))  # a file may be called anything
+    return f"{plain} (recipe {recipe.name})"
 
 
 def command(recipe: Recipe, verb: str) -> str | None:

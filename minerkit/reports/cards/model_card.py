@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from minerkit.recipe import Recipe
-from minerkit.reports.cards.mining_facts import is_sample
+from minerkit.reports.cards.mining_facts import data_name, is_sample
 from minerkit.reports.cards.reproduction import reproduction
 from minerkit.reports.cards.training_dataset import training_dataset
 from minerkit.reports.stats.column_stats import layout_stats
@@ -84,8 +84,8 @@ def _tell_names(card: Any, recipe: Recipe) -> None:
     if base != "scratch" and not Path(base).expanduser().is_dir():
         card.base_model = card.base_model or base
     start = card.base_model.rpartition("/")[2] if card.base_model else KINDS[recipe.train.family]
-    data_name = f"{recipe.name} sample" if is_sample(recipe) else recipe.name
-    card.model_name = f"{start} trained on {data_name}"
+    name = f"{recipe.name} sample" if is_sample(recipe) else data_name(recipe)
+    card.model_name = f"{start} trained on {name}"
     if recipe.languages:
         card.set_language(recipe.languages)
     card.license = recipe.license if recipe.license != "unknown" else None
@@ -93,7 +93,7 @@ def _tell_names(card: Any, recipe: Recipe) -> None:
     if recipe.train.family == "sentence_transformer":
         card.task_name = "semantic search"
     for data in card.train_datasets:
-        data["name"] = data_name
+        data["name"] = name
         if recipe.source.hub:
             data["id"] = recipe.source.hub
             card.datasets = [recipe.source.hub]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from minerkit.recipe import Recipe, recipe_yaml
-from minerkit.reports.cards.mining_facts import command, portable, safeguards
+from minerkit.reports.cards.mining_facts import command, names_folders, portable
+from minerkit.reports.cards.sentences import origin
 
 __all__ = ["reproduction"]
 
@@ -14,42 +15,31 @@ def reproduction(recipe: Recipe, counts: Mapping[str, Any], account: Mapping[str
 
     Args:
         recipe: The recipe it was trained by.
-        counts: What `split_statistics` gives for its train split.
+        counts: What `split_statistics` gives for its train split, with how many negatives people `judged`
+            irrelevant, and the mode of the `search`.
         account: What training.json holds.
 
     Returns:
         A section of Markdown.
     """
-    found = command(recipe, "train")
+    found, moved = command(recipe, "train"), names_folders(recipe)
     how = (
-        f"```bash\n{found}\n```\n\nwhich stands for this recipe:"
+        f"```bash\n{found}\n```\n\nwhich stands for this recipe"
+        f"{', with the files it names in the working directory' if moved else ''}:"
         if found
-        else "Save this recipe as `recipe.yaml`, set `source` to where the corpus is, and run "
-        "`minerkit train --recipe recipe.yaml`:"
+        else f"Save this recipe as `recipe.yaml`{', name in it where its files are' if moved else ''}, and "
+        "run `minerkit train --recipe recipe.yaml`:"
     )
+    by_chance = counts["search"] == "ann" and recipe.search.mode == "auto"
+    ann = " The search was made approximate by measured time; `search.mode: ann` makes it so again."
     seeds = f"{recipe.split.seed} (dev split), {recipe.mine.seed} (negatives), {account['seed']} (training)"
     yaml = recipe_yaml(Recipe.model_validate(portable(recipe.model_dump()))).rstrip()
     parts = [
         "## Reproduction",
         f"The rows and the model were made by minerkit {account['versions']['minerkit']}; seeds: {seeds}. "
-        "The rows come out the same again, the weights as far as device and versions are the same.",
-        _negatives(recipe, counts),
+        f"Both come out the same again as far as device and versions are the same.{ann if by_chance else ''}",
+        origin(recipe, counts, portable(recipe.encoder.model)),
         how,
         f"<details><summary>Click to expand</summary>\n\n```yaml\n{yaml}\n```\n\n</details>",
     ]
     return "".join(f"{part}\n\n" for part in parts)
-
-
-def _negatives(recipe: Recipe, rows: Mapping[str, Any]) -> str:
-    """Say in words where the negatives come from."""
-    if not rows["negatives"]:
-        return "The rows hold no mined negatives."
-    score = "cosine similarity" if recipe.encoder.normalize else "dot product"
-    drawn = "" if recipe.mine.strategy == "top" else "drawn from "
-    filled = f", {rows['backfilled']:,} of which fill gaps" if rows["backfilled"] else ""
-    return (
-        f"Negatives are {drawn}the documents that the encoder `{portable(recipe.encoder.model)}` "
-        f"scores highest for a query ({score}), under these rules. {' '.join(safeguards(recipe))} That gives "
-        f"{rows['positives']:,} positives and {rows['negatives']:,} negatives{filled}: "
-        f"{rows['positive_share']:.1%} are positive."
-    )

@@ -40,7 +40,9 @@ def flow(stats: Mapping[str, Any], shape: str) -> list[Step]:
     """
     found = stats["yield"]
     labeled = shape == "labeled-pair"
-    bars = [*_input(found), _queries(found), _candidates(found), _rows(stats, labeled)]
+    # Of pairs, no candidate becomes a part.
+    candidates = [] if shape == "pair" else [_candidates(found)]
+    bars = [*_input(found), _queries(found), *candidates, _rows(stats, labeled)]
     # A whole widens into the whole below it; but negatives are only a part of labelled pairs.
     last = widths([found["negatives"], found["positives"]])[0] if labeled else 100.0
     targets = [100.0] * (len(bars) - 2) + [last]

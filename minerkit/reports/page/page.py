@@ -92,6 +92,10 @@ def page(
         histograms={name: (chart, charts.histogram(stats, chart)) for name, chart in HISTOGRAMS.items()},
         rejects=_rejects(rejected), drawn=Counter(query["drawn"] for query in sample["queries"]),
         model=_model(training),
+        dropped=[place for place, row in enumerate(stats["rejected"]) if row["stage"] == "mine"],
+        no_negatives=recipe.format.type == "pair" and bool(stats["yield"]["negatives"]),
+        unranked=stats["histograms"]["ranks"]["unranked"],
+        judged=any(row["source"] == "judged" for row in stats["histograms"]["sources"]),
     )  # fmt: skip
 
 

@@ -108,11 +108,13 @@ def _gaps(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 def _fate(frames: Mapping[str, pl.DataFrame], negatives: int | None) -> pl.Expr:
     """Say what is wrong with a query: dropped, or short of negatives; otherwise null."""
     dropped = frames["rejected"].filter(pl.col("stage") == "mine")["source"]
-    filled = frames["negatives"]["query_id"].value_counts().filter(pl.col("count") >= (negatives or 1))
+    filled = frames["negatives"]["query_id"].value_counts().filter(pl.col("count") >= (negatives or 0))
+    # An exact ratio leaves no query short that it does not drop, and may want no negatives of one.
+    short = ~pl.col("query_id").is_in(filled["query_id"].implode()) & (negatives is not None)
     return (
         pl.when(pl.col("query_id").is_in(dropped.implode()))
         .then(pl.lit("dropped"))
-        .when(~pl.col("query_id").is_in(filled["query_id"].implode()))
+        .when(short)
         .then(pl.lit("short"))
     )
 

@@ -28,14 +28,16 @@ def summarise_run(run: Run, pushed: Sequence[Mapping[str, Any]] = ()) -> dict[st
     """
     stats, training = run.read_json("stats.json"), run.read_json("training.json")
     names = ("queries", "rows", "positive_share", "positives", "negatives", "filled")
-    folder = str(run.folder)
+    folder, dev = str(run.folder), "dev" in stats["splits"]
     return {
         "recipe": run.read_json("manifest.json")["recipe"],
         "folder": folder,
         "data": {
             "documents": stats["documents"],
             "splits": {
-                split: {name: found[name] for name in names} for split, found in stats["splits"].items()
+                split: {name: found[name] for name in names}
+                | {"queries": found["queries"] - found["dropped_queries"]}
+                for split, found in stats["splits"].items()
             },
         },
         "model": {
@@ -49,7 +51,7 @@ def summarise_run(run: Run, pushed: Sequence[Mapping[str, Any]] = ()) -> dict[st
         "files": [f"{folder}/{name}" for name in FILES if (run.folder / name).exists()],
         "pushed": [{name: made[name] for name in ("kind", "url", "commit")} for made in pushed],
         "next": [
-            f"minerkit eval {shlex.quote(folder)} --model another/model",
+            *([f"minerkit eval {shlex.quote(folder)} --model another/model"] if dev else []),
             f"minerkit report {shlex.quote(folder)} --examples 5000",
             *([] if pushed else [push_command(folder, "user/name", "user/name")]),
         ],

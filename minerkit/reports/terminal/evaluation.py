@@ -45,12 +45,15 @@ def render_comparison(found: Mapping[str, Any]) -> RenderableType:
         return f"{value:.4f} ({value - first[metric]:+.4f})" if compared else f"{value:.4f}"
 
     reach = first[f"recall@{dev['reranked']}"]
-    notes = (
-        f"{dev['queries']:,} dev queries, {dev['positives']:,} positives, {dev['documents']:,} documents; "
-        "in brackets the difference to the retrieved order.",
-        f"A reranker orders the first {dev['reranked']} retrieved; {reach:.1%} of a query's positives "
-        "are there on average.",
-    )
+    notes = [
+        f"{dev['queries']:,} dev queries, {dev['positives']:,} positives, {dev['documents']:,} documents"
+        + ("; in brackets the difference to the retrieved order." if len(rows) > 1 else ".")
+    ]
+    if any(row.get("family") == "cross_encoder" for row in rows):
+        notes.append(
+            f"A reranker orders the first {dev['reranked']} retrieved; {reach:.1%} of a query's positives "
+            "are there on average."
+        )
     parts: list[RenderableType] = [_table("Ranking of the dev split", [*headlines, *places], rows, ranking)]
     parts += [Text(), *(Text(note) for note in notes)]
     for section, title, part in FURTHER:

@@ -33,7 +33,7 @@ def render_run_stats(stats: dict[str, Any], folder: str) -> RenderableType:
         "negatives mined": lambda s: f"{s['mined']:,} of {s['wanted']:,} ({s['filled']:.1%})",
         "backfilled": lambda s: f"{s['backfilled']:,}",
         "queries left short": lambda s: f"{s['short_queries']:,}",
-        "queries dropped": lambda s: f"{s['dropped_queries']:,}",
+        "dropped for too few": lambda s: f"{s['dropped_queries']:,}",
         "rows written": lambda s: f"{s['rows']:,}",
     }
     for name, cell in lines.items():

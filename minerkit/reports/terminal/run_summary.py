@@ -57,8 +57,8 @@ def _table(scores: Mapping[str, Mapping[str, float | None]]) -> Table:
 
 def _advice(ranking: Mapping[str, float | None], base: str) -> list[Text]:
     """Say what helps where what was there before ranks better than the model."""
-    trained, encoder, words = (ranking[kind] or 0.0 for kind in ("trained", "encoder", "lexical"))
-    if trained >= max(encoder, words):
+    encoder, words = (ranking[kind] or 0.0 for kind in ("encoder", "lexical"))
+    if ranking["trained"] is None or ranking["trained"] >= max(encoder, words):
         return []
     better = "The encoder" if encoder >= words else "BM25"
     start = "a pretrained model as train.base" if base == "scratch" else "a larger train.base"

@@ -69,17 +69,22 @@ def render_details(stats: Mapping[str, Any]) -> RenderableType:
         },
     )
     rules = _table("Candidates by rule", *splits)
-    rules.add_row("stored and unjudged", *(f"{found['candidates']:,}" for found in splits.values()))
+    rules.add_row("stored, positives left out", *(f"{found['candidates']:,}" for found in splits.values()))
     for reason in dict.fromkeys(reason for found in splits.values() for reason in found["refused"]):
         rules.add_row(
             Text(f"refused: {reason}"),
             *(_of(found["refused"].get(reason, 0), found["candidates"]) for found in splits.values()),
         )
     rules.add_row("eligible", *(_of(found["eligible"], found["candidates"]) for found in splits.values()))
-    rules.add_row("chosen", *(f"{found['chosen']:,}" for found in splits.values()))
-    shared = stats["overlap"]
-    overlap = f"Texts in both splits: {shared['queries']:,} queries, {shared['documents']:,} documents"
-    return _spaced([*parts, rules, Text(overlap)])
+    filled = ", those that fill gaps included" if _filled(stats) else ""
+    rules.add_row(f"chosen{filled}", *(f"{found['chosen']:,}" for found in splits.values()))
+    parts.append(rules)
+    if len(splits) > 1:
+        shared = stats["overlap"]
+        parts.append(
+            Text(f"Texts in both splits: {shared['queries']:,} queries, {shared['documents']:,} documents")
+        )
+    return _spaced(parts)
 
 
 def quantile_table(title: str, rows: Mapping[str, Mapping[str, float] | None]) -> list[RenderableType]:
@@ -104,6 +109,10 @@ def quantile_table(title: str, rows: Mapping[str, Mapping[str, float] | None]) -
 
 def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+
+
+def _filled(stats: Mapping[str, Any]) -> bool:
+    return any(split["backfilled"] for split in stats["splits"].values())
 
 
 def _of(part: int, whole: int) -> str:

