@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from minerkit.reports.stats.run_statistics import run_stats
-from minerkit.storage import schema
+from minerkit.storage.schema import fit_artefact
 
 #: Query, split, lowest positive score, and the scores of its negatives.
 QUERIES = [
@@ -43,7 +43,7 @@ def without_dev() -> dict[str, Any]:
 
 def _stats(queries: list[Any] = QUERIES) -> dict[str, Any]:
     def fitted(name: str, rows: list[Any], columns: list[str]) -> pl.DataFrame:
-        return schema.fit(name, pl.DataFrame(rows, schema=columns, orient="row"))
+        return fit_artefact(name, pl.DataFrame(rows, schema=columns, orient="row"))
 
     positives = [(query, f"d{query}", 1, "dense", 1, score) for query, _, score, _ in queries]
     negatives = [

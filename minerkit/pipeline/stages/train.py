@@ -48,7 +48,7 @@ def _train(context: Context, output: StageOutput) -> None:
         recipe, model, rows, labels, measured, folder, output.key, device, reporter, context.resume
     )
     evaluator = measured.evaluator if measured else None
-    save_with_card(model, output.directory(MODEL), recipe, run, counts, account, evaluator)
+    save_with_card(model, output.directory(MODEL), recipe, run, counts | _origin(run), account, evaluator)
     output.write_text("training.json", json.dumps(account, indent=1, ensure_ascii=False, default=str))
     output.facts["metric"] = account["metric"]
 
@@ -83,14 +83,20 @@ def set_aside(run: Run, reporter: Reporter) -> None:
 
 
 def _train_statistics(run: Run) -> dict[str, Any]:
-    """Count what the train split holds, and say how it was searched."""
+    """Count what the train split holds."""
     train = run.read("queries.parquet").filter(pl.col("split") == "train")["query_id"]
     accounts = run.read(f"{MARKERS}/accounts.parquet").join(train.to_frame(), on="query_id", how="semi")
     verdicts = run.read(f"{MARKERS}/verdicts.parquet").filter(pl.col("split") == "train")
-    positives = run.between("candidates.parquet", train, pl.col("relevance") > 0)
+    return split_statistics(
+        accounts, verdicts, run.between("candidates.parquet", train, pl.col("relevance") > 0)
+    )
+
+
+def _origin(run: Run) -> dict[str, Any]:
+    """Say how many negatives of the train split people judged, and how the others were searched."""
+    train = run.read("queries.parquet").filter(pl.col("split") == "train")["query_id"]
     judged = run.between("negatives.parquet", train, pl.col("source") == "judged")
-    found = {"judged": len(judged), "search": (run.marker("search") or {})["facts"]["search"]["mode"]}
-    return {**split_statistics(accounts, verdicts, positives), **found}
+    return {"judged": len(judged), "search": (run.marker("search") or {})["facts"]["search"]["mode"]}
 
 
 def _check_labels(recipe: Recipe, run: Run, rows: int, counts: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ def save_with_card(
         folder: Where it goes; the card is README.md in it.
         recipe: The recipe it was trained by.
         run: The run whose rows it learned from.
-        counts: What `split_statistics` gives for its train split.
+        counts: What `reproduction` takes of its train split.
         account: What training.json holds.
         evaluator: What measured it; None: nothing did.
     """
