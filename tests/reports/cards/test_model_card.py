@@ -73,7 +73,7 @@ class Trained:
         self.data = metadata_load(self.model / "README.md")
         self.account = json.loads((folder / "training.json").read_text())
 
-    def training_dataset_section(self, title: str) -> str:
+    def section(self, title: str) -> str:
         return re.split(r"\n#{1,3} ", self.text.split(f"\n{title}\n")[1])[0]
 
     @functools.cached_property

@@ -181,3 +181,11 @@ def test_yields_of_verdicts_in_parts_are_those_of_the_whole():
         for part, size in ((refused[:2], 1), (refused[2:], 0))
     ]
     assert yields({**rows, "verdicts": pl.concat(parts)}, facts) == yields(rows, facts)
+
+
+def test_a_query_that_the_round_trip_drops_is_not_kept():
+    rows = frames([("q1", "d1", 0.9), ("q2", "d2", 0.8), ("q3", "d3", 0.1)], [], queries=3, dropped=["q2"])
+    rows["accounts"] = rows["accounts"].filter(pl.col("query_id") != "q3")
+    found = yields(rows, {"rows": 3, "bad": 0, "entries": 3, "documents": 0})
+    assert (found["queries"], found["kept_queries"], found["dropped_queries"]) == (3, {"train": 1}, 2)
+    assert found["positives"] == 1

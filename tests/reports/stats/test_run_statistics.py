@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from minerkit.reports.stats.distributions import gaps
-from minerkit.reports.stats.run_statistics import run_details, score_quantiles
+from minerkit.reports.stats.run_statistics import run_details, score_quantiles, split_statistics
 from minerkit.storage.run_folder import load
 
 
@@ -135,3 +135,11 @@ def test_rules_count_the_verdicts_of_their_split():
     rules = details()["rules"]
     assert rules["train"] == {"candidates": 10, "refused": {"min_score": 4}, "eligible": 6, "chosen": 3}
     assert rules["dev"] == {"candidates": 5, "refused": {"min_score": 5}, "eligible": 0, "chosen": 0}
+
+
+def test_what_fills_gaps_is_not_skipped():
+    rows = frames()
+    train = rows["verdicts"].filter(pl.col("split") == "train")
+    found = split_statistics(rows["accounts"], train, rows["positives"])
+    assert found["skipped"] == {"min_score": 3}
+    assert (found["mined"], found["backfilled"]) == (2, 1)
