@@ -37,7 +37,7 @@ def ingest_statistics(
         split: {
             "queries": int((queries["split"] == split).sum()),
             "documents": int((frames["documents"]["split"] == split).sum()),
-            "groups": queries.filter(pl.col("split") == split)["group"].n_unique() if len(groups) else 0,
+            "groups": queries.filter(pl.col("split") == split)["group"].drop_nulls().n_unique(),
         }
         for split in ("train", "dev")
     }

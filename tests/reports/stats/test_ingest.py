@@ -5,11 +5,11 @@ from rich.console import Console
 
 from minerkit.reports.stats.ingest import ingest_statistics
 from minerkit.reports.terminal.ingest import render_ingest
-from minerkit.storage.schema import ARTEFACTS, fit
+from minerkit.storage.schema import ARTEFACT_COLUMNS, fit_artefact
 
 
 def frame(name: str, *rows: tuple) -> pl.DataFrame:
-    return fit(name, pl.DataFrame(rows, schema=list(ARTEFACTS[name]), orient="row"))
+    return fit_artefact(name, pl.DataFrame(rows, schema=list(ARTEFACT_COLUMNS[name]), orient="row"))
 
 
 FRAMES = {
@@ -62,3 +62,9 @@ def test_the_account_is_set_without_markup_and_without_long_texts():
     assert "judged negatives" in text and "partly relevant" not in text
     assert max(map(len, text.splitlines())) <= 310
     assert "runs/x/queries.parquet" in text
+
+
+def test_queries_without_a_group_are_no_group():
+    queries = frame("queries", ("q1", "a", "train", "g"), ("q2", "b", "train", None))
+    found = ingest_statistics({**FRAMES, "queries": queries}, {"rows": 3}, 12)
+    assert found["splits"]["train"]["groups"] == 1
