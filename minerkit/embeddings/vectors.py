@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 
 from minerkit.errors import CacheError
-from minerkit.runtime import jit
 
 __all__ = ["MAPPED", "Vectors"]
 
@@ -18,11 +16,6 @@ IntArray = npt.NDArray[np.integer[Any]]
 #: Bytes up to which a table on disk is mapped, unless told otherwise. Of a larger one it would not be known
 #: how much is in memory: where one row is read, a system may map megabytes.
 MAPPED = 1 << 30
-#: Bytes between two rows up to which it is faster to read what lies between them than to ask twice; and bytes
-#: that are read at once in this way.
-NEAR, SPACE = 8 << 10, 64 << 10
-#: pread(2): what it is given are numbers, the place in memory too.
-_pread: Any = types.ExternalFunction("pread", types.intp(types.intc, types.uintp, types.uintp, types.int64))
 
 
 class Vectors:
@@ -95,6 +88,10 @@ class Vectors:
         # numpy takes several times as long for it.
         return torch.from_numpy(self._table.read(self.rows[start:stop])).float().numpy()
 
+    def as_float64(self) -> npt.NDArray[np.float64]:
+        """Read all vectors, few enough for memory, as float64 of shape (n, dim)."""
+        return self._table.read(self.rows).astype(np.float64)
+
     def reader(self, most: int) -> Callable[[IntArray], npt.NDArray[np.float32]]:
         """Make a function that reads vectors again and again into the same memory.
 
@@ -161,54 +158,16 @@ class _Filed:
         self._stream, self._start = Path(str(table.filename)).open("rb"), table.offset  # noqa: SIM115
 
     def read(self, rows: IntArray, out: npt.NDArray[np.floating] | None = None) -> npt.NDArray[np.floating]:
+        from minerkit.embeddings.row_reader import SPACE, read_rows  # this loads numba
+
         if len(rows) and not 0 <= rows.min() <= rows.max() < self._count:
             raise IndexError(f"rows {rows.min()} to {rows.max()} of a table of {self._count}")
         found = np.empty((len(rows), self.dim), self.dtype) if out is None else out
         width = self.dim * self.dtype.itemsize
         into, space = found.view(np.uint8).reshape(-1), np.empty(SPACE, np.uint8)
-        if not _read_rows(self._stream.fileno(), self._start, rows.astype(np.int64), width, into, space):
+        if not read_rows(self._stream.fileno(), self._start, rows.astype(np.int64), width, into, space):
             raise CacheError(f"{self._stream.name}: cannot be read; run the same command again to mend it")
         return found
 
     def release(self) -> None:
         """Do nothing: nothing is held."""
-
-
-@jit
-def _read_rows(
-    file: int, start: int, rows: npt.NDArray[np.int64], width: int, out: IntArray, space: IntArray
-) -> bool:
-    """Read rows of a file, neighbours at once; say whether all of them were there.
-
-    Args:
-        file: Its descriptor.
-        start: Where its first row begins.
-        rows: int64 of shape (n,), best in the order of the file.
-        width: Bytes of a row.
-        out: uint8 of shape (n * width,).
-        space: uint8: for rows that are read because they lie between others.
-    """
-    near, most, at = NEAR // width, len(space) // width, 0
-    while at < len(rows):
-        first, stop, alone = rows[at], at + 1, True
-        while stop < len(rows):
-            step = rows[stop] - rows[stop - 1]
-            if not (alone and step == 1):
-                if not 0 <= step <= near or rows[stop] - first >= most:
-                    break
-                alone = False
-            stop += 1
-        place = out[at * width : stop * width] if alone else space[: (rows[stop - 1] - first + 1) * width]
-        done = 0
-        while done < len(place):  # a system may give less than it is asked for
-            from_here = start + first * width + done
-            found = _pread(file, place.ctypes.data + done, len(place) - done, from_here)
-            if found <= 0:
-                return False
-            done += found
-        if not alone:
-            for row in range(at, stop):
-                begin = (rows[row] - first) * width
-                out[row * width : (row + 1) * width] = place[begin : begin + width]
-        at = stop
-    return True

@@ -10,7 +10,7 @@ from minerkit.mining.filters import filter_false_negatives
 from minerkit.mining.requests import SearchRequests
 from minerkit.mining.split_queries import SplitQueries
 from minerkit.recipe import Mine
-from minerkit.search import Hits, Request, pair_scores
+from minerkit.search import Hits, Request
 
 __all__ = ["list_hits", "retrieve"]
 
@@ -160,7 +160,7 @@ def _with_judged(found: pl.DataFrame, queries: SplitQueries) -> pl.DataFrame:
     if judged.is_empty():
         return found
     at = (judged[name].to_numpy() for name in PAIR)
-    scores = pair_scores(queries.queries, queries.index.documents, *at)
+    scores = queries.index.pair_scores(queries.queries, *at)
     rows = judged.select(*PAIR, "relevance").with_columns(pl.Series("score", scores, dtype=pl.Float32))
     rows = rows.join(found.select(*PAIR, "rank"), on=PAIR, how="left", maintain_order="left")
     rows = rows.with_columns(pl.lit("judged", SOURCES).alias("source"))

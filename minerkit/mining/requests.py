@@ -9,7 +9,7 @@ import polars as pl
 from minerkit.mining.filters import thresholds
 from minerkit.mining.split_queries import SplitQueries
 from minerkit.recipe import Mine
-from minerkit.search import Pairs, Request, exact_scores, pair_scores
+from minerkit.search import Pairs, Request, exact_scores
 
 __all__ = ["SearchRequests"]
 
@@ -46,7 +46,7 @@ class SearchRequests:
         """
         relevant = queries.judged.filter(pl.col("relevance") > 0)
         positives, blocked = _pairs(relevant), _pairs(relevant, queries.excluded)
-        scores = pair_scores(queries.queries, queries.index.documents, positives.queries, positives.documents)
+        scores = queries.index.pair_scores(queries.queries, positives.queries, positives.documents)
         scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int32).alias("rank"))
         lowest = np.full(len(queries.wanted), np.inf, np.float32)
         np.minimum.at(lowest, positives.queries, scores)

@@ -12,7 +12,7 @@ from minerkit.mining.filters import rank_window
 from minerkit.mining.positions import to_ids, to_positions
 from minerkit.mining.sampling import wanted_candidates
 from minerkit.recipe import Mine
-from minerkit.search import Index, Lists
+from minerkit.search import Index, Searcher
 
 __all__ = ["SplitQueries"]
 
@@ -40,7 +40,7 @@ class SplitQueries:
     #: Places of the full ranking that `range_max` looks at; None: all.
     window: int | None
     #: What does the first search of all queries; None: the index.
-    searcher: Index | Lists | None = None
+    searcher: Searcher | None = None
     #: Whether the first search looks below the ceilings of all queries, or a second one for short queries.
     together: bool = True
 

@@ -1,4 +1,5 @@
 from .cache_location import cache_folder as cache_folder
+from .devices import device_note as device_note
 from .devices import native_half as native_half
 from .devices import search_device as search_device
 from .devices import training_device as training_device

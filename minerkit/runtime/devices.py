@@ -1,10 +1,11 @@
 """Where models run and searches scan, and which half precision a device computes in natively."""
 
+import sys
 from typing import Any, Literal
 
 from minerkit.errors import EncoderError, MinerkitError, TrainingError
 
-__all__ = ["native_half", "search_device", "training_device"]
+__all__ = ["device_note", "native_half", "search_device", "training_device"]
 
 Half = Literal["bfloat16", "float16"]
 
@@ -38,8 +39,28 @@ def search_device(device: str) -> str:
     Raises:
         EncoderError: A device was named that is not there.
     """
+    if device == "cpu":
+        return "cpu"
     there = _available(device, EncoderError)
     return "cuda" if device in {"auto", "cuda"} and "cuda" in there else "cpu"
+
+
+def device_note(device: str, searches: str) -> str | None:
+    """Write a line where models run on another device than the search.
+
+    Args:
+        device: auto, cpu, cuda or mps: as it was asked for.
+        searches: Where queries are searched: cpu or cuda.
+
+    Returns:
+        The line; None where all runs on one device, or where torch has not been loaded.
+    """
+    if "torch" not in sys.modules:
+        return None
+    models = training_device(device)
+    if models == searches:
+        return None
+    return f"Models run on {models}, queries are searched on {searches}: {models} has no float64"
 
 
 def native_half(device: str) -> Half | None:

@@ -1,5 +1,6 @@
 """Work on all cores, for functions whose time goes to numpy, polars and torch, which drop Python's lock."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -73,6 +74,9 @@ def torch_map(
     Yields:
         What it returns, in the order of the items; a few of them are worked on ahead.
     """
+    if device == "cpu" and "torch" not in sys.modules:  # then no thread of torch's needs to be held back
+        yield from prefetch_map(function, items)
+        return
     import torch
 
     threads = torch.get_num_threads() if device == "cpu" else 1

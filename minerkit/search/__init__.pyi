@@ -2,8 +2,12 @@ from .bm25 import bm25_search as bm25_search
 from .decimals import DECIMALS as DECIMALS
 from .decimals import exact_score as exact_score
 from .decimals import exact_scores as exact_scores
+from .dense import DenseIndex as DenseIndex
 from .dot_products import pair_scores as pair_scores
-from .exact import Index as Index
+from .exact import ExactIndex as ExactIndex
+from .index import Index as Index
+from .index import Searcher as Searcher
+from .index import open_index as open_index
 from .ivf import Lists as Lists
 from .plan import Plan as Plan
 from .plan import draw_sample as draw_sample

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from minerkit.embeddings import Vectors
 from minerkit.runtime import even_shares, torch_map
-from minerkit.search.decimals import DECIMALS, exact_scores, round_scores
+from minerkit.search.dense import rank_all
+from minerkit.search.dot_products import pair_scores
 from minerkit.search.quantise import FEW, Format, fastest
 from minerkit.search.quantised_documents import CodedDocuments
 from minerkit.search.request import Hits, Request
@@ -23,7 +24,7 @@ from minerkit.search.rescore import Found
 from minerkit.search.scan import QueryTile, places
 from minerkit.search.top_k import Kept
 
-__all__ = ["Index"]
+__all__ = ["ExactIndex"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -33,11 +34,9 @@ TILE, GPU_TILE = 1024, 8192
 TOGETHER = 16384
 #: Bytes of a place on the board of a query, which has two for each that is kept.
 PLACE = 16
-#: Documents scored at once in float64, and bytes of such scores.
-BLOCK, WHOLE = 16384, 64 << 20
 
 
-class Index:
+class ExactIndex:
     """Documents to search in."""
 
     def __init__(self, documents: Vectors, device: str = "cpu", memory: int = 1 << 30) -> None:
@@ -84,6 +83,10 @@ class Index:
         """
         return self._scan(requests, self._fastest(), hopeful=True)
 
+    def pair_scores(self, queries: Vectors, rows: IntArray, positions: IntArray) -> npt.NDArray[np.float32]:
+        """Score pairs of a query and a document, as `minerkit.search.dot_products.pair_scores` does."""
+        return pair_scores(queries, self.documents, rows, positions)
+
     def prepare(self) -> None:
         """Code the documents now, on all cores, and not at the first search."""
         self._coded(self._fastest())
@@ -109,11 +112,7 @@ class Index:
             return self._scan((request,), format, hopeful=False)[0].top(everyone)
         if format != sure:
             return self._scan((request,), sure, hopeful=False)[0].top(everyone)
-        hits = Hits.none(len(request), min(request.k, len(self)))
-        step = max(1, min(WHOLE, self.memory // 8) // (len(self) * 8))
-        for part in (everyone[at : at + step] for at in range(0, len(everyone), step)):
-            hits.put(part, self._whole(request.only(part)))
-        return hits
+        return rank_all(request, self.documents, self.memory // 8)
 
     def _fastest(self) -> Format:
         """Choose how to multiply; in few dimensions eight bits save nothing."""
@@ -153,25 +152,3 @@ class Index:
         kept = [tile for group in torch_map(scanned, groups, self.device) for tile in group]
         again = functools.partial(self.again, format=format, hopeful=hopeful)
         return Found.each(requests, self.documents, coded, parts, kept, again)
-
-    def _whole(self, request: Request) -> Hits:
-        """Rank the whole collection for some queries in float64."""
-        import torch
-
-        exact = request.queries.take(0, len(request)).astype(np.float64)
-        parts = [
-            exact @ self.documents.take(at, at + BLOCK).astype(np.float64).T
-            for at in range(0, len(self), BLOCK)
-        ]
-        scores = round_scores(np.concatenate(parts, axis=1))
-        scores[request.blocked.queries, request.blocked.documents] = -np.inf
-        if request.ceilings is not None:
-            scores[exact_scores(scores) > request.ceilings[:, None]] = -np.inf
-        # Scores are decimals, so that with the position one whole number holds the rank of each document.
-        shut = ~np.isfinite(scores)
-        millionths = np.round(np.where(shut, 0, scores).astype(np.float64) * 10**DECIMALS).astype(np.int64)
-        keys = millionths * len(self) - np.arange(len(self))
-        keys[shut] = np.iinfo(np.int64).min
-        order = torch.from_numpy(keys).topk(min(request.k, len(self)), dim=1).indices.numpy()
-        best = np.take_along_axis(scores, order, axis=1)
-        return Hits(np.where(np.isfinite(best), order, -1), best)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from minerkit.embeddings import Vectors
 from minerkit.runtime import even_shares, torch_map
-from minerkit.search.exact import Index
+from minerkit.search.exact import ExactIndex
 from minerkit.search.quantise import encode, fastest, products, room
 from minerkit.search.quantised_documents import CodedDocuments
 from minerkit.search.request import Hits, Request
@@ -90,7 +90,7 @@ def nearest(vectors: Vectors, centroids: npt.NDArray[np.float32], count: int) ->
 class Lists:
     """Documents to search in, approximately."""
 
-    def __init__(self, index: Index, found: Clusters, probes: int) -> None:
+    def __init__(self, index: ExactIndex, found: Clusters, probes: int) -> None:
         """Put documents in their lists.
 
         Args:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,13 @@ import polars as pl
 
 from minerkit.recipe import Search
 from minerkit.search.decimals import exact_scores
-from minerkit.search.exact import Index
-from minerkit.search.ivf import Clusters, Lists, clusters
+from minerkit.search.dense import DenseIndex
+from minerkit.search.index import Index, Searcher
 from minerkit.search.request import Hits, Request
+
+if TYPE_CHECKING:  # these load numba, which a small search does without
+    from minerkit.search.exact import ExactIndex
+    from minerkit.search.ivf import Clusters
 
 __all__ = ["Plan", "draw_sample", "recall", "tune_search"]
 
@@ -43,7 +47,7 @@ class Plan:
     together: bool = True
     recall: float = 1.0
     probes: int = 0
-    found: Clusters | None = None
+    found: "Clusters | None" = None
 
     def facts(self) -> dict[str, str | float | int]:
         """Say it in a JSON-ready mapping: mode and recall; of an approximate search, lists and probes."""
@@ -54,12 +58,11 @@ class Plan:
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """Give the plan as tables, to be stored."""
-        found = self.found or Clusters(np.empty((0, 0), np.float32), np.empty(0, np.int32))
-        return {
-            "plan": pl.DataFrame([[self.mode], [self.together], [self.recall], [self.probes]], schema=PLAN),
-            "centroids": pl.DataFrame({"value": found.centroids.ravel()}),
-            "lists": pl.DataFrame({"list": found.list_of}),
-        }
+        plan = pl.DataFrame([[self.mode], [self.together], [self.recall], [self.probes]], schema=PLAN)
+        if self.found is None:
+            return {"plan": plan}
+        centroids = pl.DataFrame({"value": self.found.centroids.ravel()})
+        return {"plan": plan, "centroids": centroids, "lists": pl.DataFrame({"list": self.found.list_of})}
 
     @classmethod
     def of(cls, frames: dict[str, pl.DataFrame], dim: int) -> "Plan":
@@ -67,12 +70,18 @@ class Plan:
         mode, together, measured, probes = frames["plan"].row(0)
         if mode == "exact":
             return cls("exact", together)
+        from minerkit.search.ivf import Clusters
+
         centroids = frames["centroids"]["value"].to_numpy(writable=True).reshape(-1, dim)
         return cls("ann", together, measured, probes, Clusters(centroids, frames["lists"]["list"].to_numpy()))
 
-    def searcher(self, index: Index) -> Index | Lists:
+    def searcher(self, index: Index) -> Searcher:
         """Give what searches as planned, in the documents of an index."""
-        return index if self.found is None else Lists(index, self.found, self.probes)
+        if self.found is None:
+            return index
+        from minerkit.search.ivf import Lists
+
+        return Lists(cast("ExactIndex", index), self.found, self.probes)
 
 
 def draw_sample(count: int) -> npt.NDArray[np.int64]:
@@ -101,8 +110,15 @@ def tune_search(index: Index, requests: Sequence[Request], count: int, spec: Sea
         The plan. An approximate search gets more effort until the share of the documents wanted that it
         finds, over these queries, reaches the target for each request. `auto` takes it where it saves time.
     """
-    if index.device != "cpu":
+    if index.device != "cpu" or isinstance(index, DenseIndex):
         return Plan("exact")
+    return _tuned(cast("ExactIndex", index), requests, count, spec)
+
+
+def _tuned(index: "ExactIndex", requests: Sequence[Request], count: int, spec: Search) -> Plan:
+    """Time exact and approximate searches, and take the faster one that finds enough."""
+    from minerkit.search.ivf import Lists, clusters
+
     everyone = np.arange(len(requests[0]))
     timed = [request.only(everyone[:TIMED]) for request in requests]
 

@@ -74,9 +74,11 @@ def jaccard(texts: Texts, pairs: npt.NDArray[np.int64], batch: int = 10_000) -> 
     Returns:
         float64 of shape (m,): shared shingles over all distinct shingles of each pair.
     """
-    from minerkit.text.set_overlap import shared, sort_sets
-
     found = np.empty(len(pairs))
+    if not len(pairs):
+        return found
+    from minerkit.text.set_overlap import shared, sort_sets  # this loads numba
+
     for start in range(0, len(pairs), batch):
         used, places = np.unique(pairs[start : start + batch], return_inverse=True)
         left, right = places.reshape(-1, 2).T

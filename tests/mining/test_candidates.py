@@ -11,7 +11,7 @@ from minerkit.mining import candidates as module
 from minerkit.mining.filters import filter_false_negatives, thresholds
 from minerkit.mining.split_queries import SplitQueries
 from minerkit.recipe.recipe import Mine
-from minerkit.search import Index
+from minerkit.search import ExactIndex
 
 NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
 
@@ -34,7 +34,13 @@ def split_queries(
     query_ids, queries, doc_ids, documents, qrels, excluded=NOTHING, rules=None
 ) -> SplitQueries:
     return SplitQueries.of(
-        pl.Series(query_ids), queries, pl.Series(doc_ids), Index(documents), qrels, excluded, rules or Mine()
+        pl.Series(query_ids),
+        queries,
+        pl.Series(doc_ids),
+        ExactIndex(documents),
+        qrels,
+        excluded,
+        rules or Mine(),
     )
 
 

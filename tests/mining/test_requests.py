@@ -8,7 +8,7 @@ from minerkit.embeddings.vectors import Vectors
 from minerkit.mining.requests import SearchRequests
 from minerkit.mining.split_queries import SplitQueries
 from minerkit.recipe.recipe import Mine
-from minerkit.search import Index
+from minerkit.search import ExactIndex
 
 
 def made(rules: dict, wanted: list[int]) -> tuple[SplitQueries, SearchRequests]:
@@ -22,7 +22,7 @@ def made(rules: dict, wanted: list[int]) -> tuple[SplitQueries, SearchRequests]:
         pl.Series(["a", "b", "c"]),
         Vectors.of(np.eye(3, dtype=np.float32)),
         pl.Series(["d0", "d1", "d2", "d3"]),
-        Index(Vectors.of(documents)),
+        ExactIndex(Vectors.of(documents)),
         qrels,
         excluded,
         spec,

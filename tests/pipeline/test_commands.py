@@ -513,3 +513,13 @@ def test_what_a_killed_run_was_writing_is_removed(tmp_path):
         (folder / ".README.md.99999999.part").write_bytes(b"half")
     with locked(tmp_path):
         assert not list(tmp_path.rglob("*.part"))
+
+
+def test_mining_a_small_corpus_loads_neither_torch_nor_a_compiler(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; import minerkit; "
+        "minerkit.mine(minerkit.load_recipe('gooaq', sample=True), Path(sys.argv[1])); "
+        "heavy = {'torch', 'numba', 'sentence_transformers', 'datasets'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=True)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.search import Hits, Index, Pairs, Request, scan
+from minerkit.search import ExactIndex, Hits, Pairs, Request, scan
 from minerkit.search import exact as search
 from minerkit.search import quantised_documents as coded
 from minerkit.search import rescore as found
@@ -29,7 +29,7 @@ def unit(rng: np.random.Generator, n: int, dim: int, kind: str = "float16") -> n
 
 
 def top(queries, documents, k, blocked=None, ceilings=None, memory=1 << 30) -> Hits:
-    index = Index(Vectors.of(documents), memory=memory)
+    index = ExactIndex(Vectors.of(documents), memory=memory)
     return index.top(Request(Vectors.of(queries), k, blocked or Pairs.none(), ceilings))
 
 
@@ -230,7 +230,7 @@ def test_queries_that_are_many_go_over_the_documents_in_turns(form, monkeypatch)
     rng = np.random.default_rng(13)
     queries, documents = unit(rng, 50, 16), unit(rng, 100, 16)
     steps: list[int] = []
-    index = Index(Vectors.of(documents), memory=4)
+    index = ExactIndex(Vectors.of(documents), memory=4)
     hits = index.top(Request(Vectors.of(queries), 3, Pairs.none()), steps.append)
     assert same(hits, brute_force(queries, documents, 3))
     assert sum(steps) == 50
@@ -246,13 +246,13 @@ def test_queries_whose_best_documents_lie_together_are_searched_again(form, monk
     near = queries[0] + 0.05 * unit(rng, 128, 16)
     documents[:128] = near / np.linalg.norm(near, axis=1, keepdims=True)
     again: list[tuple[bool, int]] = []
-    scan = Index._scan
+    scan = ExactIndex._scan
 
     def spied(self, requests, form, hopeful):
         again.append((hopeful, len(requests[0])))
         return scan(self, requests, form, hopeful)
 
-    monkeypatch.setattr(Index, "_scan", spied)
+    monkeypatch.setattr(ExactIndex, "_scan", spied)
     assert same(top(queries, documents, 40), brute_force(queries, documents, 40))
     assert again[0] == (True, 30) and again[1][0] is False and 1 <= again[1][1] < 30
 
@@ -274,7 +274,7 @@ def test_a_crowd_below_a_ceiling_is_told_apart(form, monkeypatch):
 def test_an_index_is_searched_again_and_again(form):
     rng = np.random.default_rng(14)
     documents = unit(rng, 900, 16)
-    index = Index(Vectors.of(documents), memory=8)
+    index = ExactIndex(Vectors.of(documents), memory=8)
     for k in (3, 200, 1):
         queries = unit(rng, 20, 16)
         found = index.top(Request(Vectors.of(queries), k, Pairs.none()))
@@ -284,7 +284,7 @@ def test_an_index_is_searched_again_and_again(form):
 def test_codes_that_were_let_go_are_made_again(form):
     rng = np.random.default_rng(23)
     queries, documents = unit(rng, 20, 24), unit(rng, 300, 24)
-    index, asked = Index(Vectors.of(documents)), Request(Vectors.of(queries), 5, Pairs.none())
+    index, asked = ExactIndex(Vectors.of(documents)), Request(Vectors.of(queries), 5, Pairs.none())
     index.prepare()
     index.forget()
     assert not index._made
@@ -324,7 +324,7 @@ def test_several_requests_are_answered_by_one_scan(seed, k, few, memory):
     blocked, pairs = some_pairs(rng, 40, 300, 60)
     ceilings = rng.uniform(-0.2, 0.6, 40)
     asked = Vectors.of(queries)
-    index = Index(Vectors.of(documents), memory=memory)
+    index = ExactIndex(Vectors.of(documents), memory=memory)
     found = index.search(Request(asked, k, Pairs.none()), Request(asked, few, pairs, ceilings))
     rows = np.flatnonzero(rng.random(40) < 0.3)
     assert same(found[0].top(np.arange(40)), brute_force(queries, documents, k))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minerkit.embeddings.vectors import Vectors
-from minerkit.search import Index, Pairs, Request
+from minerkit.search import ExactIndex, Pairs, Request
 from minerkit.search import ivf as lists
 from minerkit.search.ivf import Lists, clusters
 from minerkit.search.plan import recall
@@ -17,8 +17,8 @@ def topics(seed: int, n: int, dim: int = 48, count: int = 30) -> Vectors:
 
 
 @pytest.fixture(scope="module")
-def index() -> Index:
-    return Index(topics(1, 3000))
+def index() -> ExactIndex:
+    return ExactIndex(topics(1, 3000))
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,6 @@ def test_the_result_does_not_depend_on_how_queries_go_together(index, found, req
 
 def test_more_documents_than_a_query_has_room_for_are_no_error(request_):
     same = np.repeat(request_.queries.take(0, 1), 2000, axis=0).astype(np.float16)
-    index = Index(Vectors.of(same))
+    index = ExactIndex(Vectors.of(same))
     hits = Lists(index, clusters(index.documents), 50).top(Request(request_.queries, 5, Pairs.none()))
     assert hits.documents.shape == (200, 5)

@@ -5,7 +5,7 @@ from minerkit.pipeline import commands as pipeline
 from minerkit.pipeline import finished
 from minerkit.recipe.load import load_recipe
 from minerkit.recipe.recipe import Search
-from minerkit.search import Hits, Index, Request
+from minerkit.search import ExactIndex, Hits, Request
 from minerkit.search import plan as tuning
 from minerkit.search.decimals import exact_scores
 from minerkit.search.ivf import Lists
@@ -15,8 +15,8 @@ from tests.search.test_ivf import topics
 
 
 @pytest.fixture(scope="module")
-def index() -> Index:
-    return Index(topics(1, 3000))
+def index() -> ExactIndex:
+    return ExactIndex(topics(1, 3000))
 
 
 def asked(k: int) -> list[Request]:
@@ -73,14 +73,14 @@ def test_auto_takes_lists_only_where_they_save_time(index, monkeypatch):
 def test_compiling_is_not_taken_for_searching(index, monkeypatch):
     clock, seen = [0.0], set()
     monkeypatch.setattr(tuning.time, "monotonic", lambda: clock[0])
-    search = Index.search
+    search = ExactIndex.search
 
-    def slow_at_first(self: Index, *requests: Request):
+    def slow_at_first(self: ExactIndex, *requests: Request):
         clock[0] += 0.001 if seen else 1000.0
         seen.add(len(requests[0]))
         return search(self, *requests)
 
-    monkeypatch.setattr(Index, "search", slow_at_first)
+    monkeypatch.setattr(ExactIndex, "search", slow_at_first)
     assert tune_search(index, asked(10), 300, Search(mode="auto")).mode == "exact"
 
 

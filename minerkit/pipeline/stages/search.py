@@ -17,8 +17,8 @@ from minerkit.pipeline.context import Context
 from minerkit.pipeline.shards import query_shards
 from minerkit.pipeline.stage import Stage, folder_hashes, sections
 from minerkit.recipe import Recipe
-from minerkit.runtime import release_memory, search_device
-from minerkit.search import Index, Plan, draw_sample, tune_search
+from minerkit.runtime import device_note, release_memory, search_device
+from minerkit.search import Plan, draw_sample, open_index, tune_search
 from minerkit.storage import MARKERS, SPLITS, StageOutput, encode_row_group
 from minerkit.text import Texts
 
@@ -52,7 +52,8 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 def _search(context: Context, output: StageOutput) -> None:
     """Encode the texts and search the candidates of every query, each split in its own documents."""
     given = _inputs(context)
-    device = search_device(context.device)  # a device that is not there is found now, not after encoding
+    if context.device != "auto":
+        search_device(context.device)  # a device that is not there is found now, not after encoding
     texts = context.document_texts()
     encoder, started = _encoder(context, given, texts), time.monotonic()
     queries = embed_texts(encoder, given.queries["text"], "query", context.memory, context.reporter)
@@ -62,9 +63,9 @@ def _search(context: Context, output: StageOutput) -> None:
     given = given._replace(queries=given.queries.drop("text"))
     del texts
     release_memory()
-    plan = _search_all(context, output, given, queries, documents, device)
+    plan = _search_all(context, output, given, queries, documents)
     release_memory()
-    retrieval = _measure(context, output, given, queries, Index(documents, device, context.memory))
+    retrieval = _measure(context, output, given, queries, documents)
     output.write(f"{MARKERS}/excluded.parquet", given.excluded)
     output.facts |= {
         "encoder": {kind: encoder.fingerprint(kind) for kind in ("query", "document")},
@@ -114,16 +115,14 @@ def _encoder(context: Context, given: _Inputs, texts: Texts) -> Encoder:
 
 
 def _search_all(
-    context: Context,
-    output: StageOutput,
-    given: _Inputs,
-    queries: Vectors,
-    documents: Vectors,
-    device: str,
+    context: Context, output: StageOutput, given: _Inputs, queries: Vectors, documents: Vectors
 ) -> Plan:
     """Search the candidates of all queries; what is made for it is gone from memory afterwards."""
     rules, present = context.recipe.mine, [split for split in SPLITS if split in given.queries["split"]]
-    splits = {split: _split(split, context, given, queries, documents, device) for split in present}
+    splits = {split: _split(split, context, given, queries, documents) for split in present}
+    device = splits["train"].index.device
+    if note := device_note(context.device, device):
+        context.reporter.say(note)
     plan = _plan(context, output, splits["train"], documents.dim)
     searcher = plan.searcher(splits["train"].index)
     splits["train"] = replace(splits["train"], searcher=searcher, together=plan.together)
@@ -149,19 +148,19 @@ def _search_all(
     return plan
 
 
-def _split(
-    name: str, context: Context, given: _Inputs, queries: Vectors, documents: Vectors, device: str
-) -> SplitQueries:
+def _split(name: str, context: Context, given: _Inputs, queries: Vectors, documents: Vectors) -> SplitQueries:
     """Bring the queries of a split together with the documents they are searched in."""
     recipe = context.recipe
     rows = _positions(given.queries["split"] == name)
     searched = SPLITS if recipe.split.shared_documents else [name]
     places = _positions(given.documents["split"].is_in(searched))
+    approximate = recipe.search.mode == "ann"
+    index = open_index(documents.subset(places), len(rows), context.device, context.memory, approximate)
     return SplitQueries.of(
         given.queries["query_id"].gather(rows),
         queries.subset(rows),
         given.documents["doc_id"].gather(places),
-        Index(documents.subset(places), device, context.memory),
+        index,
         given.qrels,
         given.excluded,
         recipe.mine,
@@ -184,14 +183,17 @@ def _plan(context: Context, output: StageOutput, train: SplitQueries, dim: int) 
 
 
 def _measure(
-    context: Context, output: StageOutput, given: _Inputs, queries: Vectors, index: Index
+    context: Context, output: StageOutput, given: _Inputs, queries: Vectors, documents: Vectors
 ) -> dict[str, Any]:
     """Measure the encoder: on the dev queries, or on some train queries where there are none."""
     split = "dev" if (given.queries["split"] == "dev").any() else "train"
     rows = _positions(given.queries["split"] == split)
     if split == "train" and len(rows) > MEASURED:
         rows = np.sort(np.random.default_rng(0).choice(rows, MEASURED, replace=False))
-    ids = given.queries["query_id"].gather(rows)
+    ids, index = (
+        given.queries["query_id"].gather(rows),
+        open_index(documents, len(rows), context.device, context.memory),
+    )
     itself = given.excluded.filter(pl.col("reason") == "query_text")  # where documents are queries too
     with context.reporter.bar(f"Ranking ({split})", len(rows)) as advance:
         ranked = rankings(
