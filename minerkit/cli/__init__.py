@@ -1,6 +1,11 @@
 """The command line: results go to stdout, progress to stderr, heavy imports wait until they are needed."""
 
 import sys
+from typing import Annotated
+
+import typer
+
+import minerkit
 
 # In the order in which `minerkit -h` lists their commands.
 from minerkit.cli import recipes, build, inspect, publish  # isort: skip
@@ -32,8 +37,19 @@ def main() -> None:
         sys.exit(INTERRUPTED)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"minerkit {minerkit.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _about() -> None:
+def _about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
     """Turn a raw corpus into leak-free hard negatives, one recipe file at a time.
 
     Start with: minerkit mine --recipe gooaq --sample

@@ -13,15 +13,28 @@ __all__ = [
 ]  # fmt: skip
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
 )
 
+
+def _complete_recipe() -> list[str]:
+    """List the shipped recipes, for the completion of the shell."""
+    from minerkit.recipe import recipe_names
+
+    return recipe_names()
+
+
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", "-r", help="A shipped recipe's name, or a recipe file.")
+    str,
+    typer.Option(
+        "--recipe",
+        "-r",
+        help="A shipped recipe's name, or a recipe file.",
+        autocompletion=_complete_recipe,
+    ),
 ]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="key.sub=value; may be repeated.")]
 InputOption = Annotated[

@@ -328,3 +328,22 @@ def test_too_little_memory_is_one_clear_line(tmp_path):
     assert done.stderr.splitlines() == [
         "minerkit: --memory-gb 0.2 is too little to work in; allow at least 1"
     ]
+
+
+def test_the_version_is_that_of_the_package():
+    from minerkit import __version__
+
+    done = minerkit("--version")
+    assert (done.returncode, done.stdout) == (0, f"minerkit {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "word", "completed"), [("minerkit va", 1, "validate"), ("minerkit show -r goo", 3, "gooaq")]
+)
+def test_the_shell_completes_commands_and_recipes(typed, word, completed):
+    asked = {"COMP_WORDS": typed, "COMP_CWORD": str(word), "_MINERKIT_COMPLETE": "complete_bash"}
+    code = "import sys; sys.argv[0] = 'minerkit'; from minerkit.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [completed], done.stderr
