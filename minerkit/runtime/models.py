@@ -66,7 +66,7 @@ def load_model(
     Raises:
         EncoderError: There is no such model, or it cannot be loaded or used.
     """
-    if not _configs(name):
+    if not _configs(name, revision):
         raise EncoderError(f"{name} holds no model: neither modules.json nor config.json")
     import sentence_transformers
     import torch
@@ -92,13 +92,15 @@ def load_model(
     return model
 
 
-def _configs(name: str) -> dict[str, Any]:
+def _configs(name: str, revision: str | None = None) -> dict[str, Any]:
     """Read what a model says about itself, by file name; of a Hub model, no more than these files come in."""
     from huggingface_hub import snapshot_download
 
     try:
         path = _path(name)
-        folder = Path(path if Path(path).is_dir() else snapshot_download(path, allow_patterns=list(CONFIGS)))
+        if not Path(path).is_dir():
+            path = snapshot_download(path, revision=revision, allow_patterns=list(CONFIGS))
+        folder = Path(path)
         files = {file: folder / file for file in CONFIGS}
         return {file: json.loads(path.read_text("utf-8")) for file, path in files.items() if path.is_file()}
     except Exception as error:
