@@ -188,7 +188,12 @@ def _(kit):
     assert counts == [10, 30]
 
 
-GRADED = {"source__relevance": "grade", "encoder__model": "lsa", "mine__negatives": 2}
+GRADED = {
+    "source__relevance": "grade",
+    "encoder__model": "lsa",
+    "encoder__truncate_dim": 32,
+    "mine__negatives": 2,
+}
 
 
 @shows("mine.judged")

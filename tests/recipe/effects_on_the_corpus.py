@@ -305,7 +305,13 @@ def _(kit):
     near = first.with_columns(query=pl.col("also"), positive=pl.col("longer"))
     file = kit.rows("near.jsonl", pl.concat([first, near]).rows(named=True))
     found = {
-        share: kit.mined(file, clean__near_duplicate=share, encoder__model="lsa", mine__negatives=1)
+        share: kit.mined(
+            file,
+            clean__near_duplicate=share,
+            encoder__model="lsa",
+            encoder__truncate_dim=32,
+            mine__negatives=1,
+        )
         for share in (0.7, None)
     }
     kept = {share: set(run.read("judged.parquet")["reason"].drop_nulls()) for share, run in found.items()}

@@ -1,6 +1,7 @@
 """Small corpora, and what recipes make of them; the same recipe is not made twice."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,13 @@ QA = [
      "in": "update.md", "part": "etching.md#0"},
 ]  # fmt: skip
 #: The defaults that make runs of the pairs small.
-BASE = {"split.dev_queries": 8, "mine.negatives": 3, "encoder.model": "lsa", "license": "mit"}
+BASE = {
+    "split.dev_queries": 8,
+    "mine.negatives": 3,
+    "encoder.model": "lsa",
+    "encoder.truncate_dim": 32,
+    "license": "mit",
+}
 
 
 WORDS = [" ".join(f"a{i} b{j} c" for j in range(8)) for i in range(8)]
@@ -115,6 +122,8 @@ class Kit:
 
     def mined(self, source: Path | None = None, **keys: Any) -> Run:
         """Mine a recipe."""
+        if keys:
+            self.mined()
         return self._run(mine, self.recipe(source, **keys))
 
     def forget(self) -> None:
@@ -128,7 +137,11 @@ class Kit:
     def _run(self, make: Any, recipe: Recipe) -> Run:
         key = f"{make.__name__} {recipe.model_dump_json()}"
         if key not in self._runs:
-            self._runs[key] = make(recipe, self.folder / f"run{len(self._runs)}")
+            out = self.folder / f"run{len(self._runs)}"
+            first = self._runs.get(f"mine {self.recipe().model_dump_json()}")
+            if make is mine and first is not None and recipe.source == self.recipe().source:
+                shutil.copytree(first.folder, out)  # what the key does not change is not done again
+            self._runs[key] = make(recipe, out)
         return self._runs[key]
 
 
