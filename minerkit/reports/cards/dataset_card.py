@@ -104,6 +104,7 @@ def card_markdown(
         kept=stats["yield"]["kept_queries"],
         rows={name: split["rows"] for name, split in stats["splits"].items()},
         mined=mined,
+        lacking=sentences.some_lack_negatives(stats),
         filled=any(split["backfilled"] for split in stats["splits"].values()),
         judged=sentences.judged_negatives(stats),
         about=list(sentences.about_negatives(recipe, stats)),

@@ -14,6 +14,7 @@ __all__ = [
     "remains",
     "rows_words",
     "safeguards",
+    "some_lack_negatives",
 ]
 
 Stats = Mapping[str, Any]
@@ -44,6 +45,18 @@ def judged_negatives(stats: Stats) -> int:
     """
     sources = stats["histograms"]["sources"]
     return sum(row["negatives"] for row in sources if row["source"] == "judged")
+
+
+def some_lack_negatives(stats: Stats) -> bool:
+    """Say whether there are queries without a negative, those that were dropped left out.
+
+    Args:
+        stats: The run's stats.json.
+
+    Returns:
+        Whether the least number of a query's negatives is 0, in any split.
+    """
+    return any(not found["negatives"].get("0%", 1) for found in stats["per_query"].values())
 
 
 def about_negatives(recipe: Recipe, stats: Stats) -> Iterator[str]:
@@ -126,11 +139,11 @@ def remains(recipe: Recipe, stats: Stats) -> Iterator[str]:
     yield f"A document that answers a query in other words{below} can be among them."
     gap = stats["scores"]["gap"]
     if gap:
-        lacking = any(not found["negatives"].get("0%", 1) for found in stats["per_query"].values())
-        whose = "the queries that have negatives" if lacking else "the queries"
+        whose = "the queries that have negatives" if some_lack_negatives(stats) else "the queries"
+        twentieth = f", for a twentieth it {_near(gap['5%'])}" if gap["50%"] >= 0 else ""
         yield (
-            f"For half of {whose} the hardest negative {_near(gap['50%'])}, for a twentieth it "
-            f"{_near(gap['5%'])}: there it pays to look first."
+            f"For half of {whose} the hardest negative {_near(gap['50%'])}{twentieth}: there it pays to look "
+            "first."
         )
 
 

@@ -63,6 +63,7 @@ OF_DATA: list[tuple[str, list[Made], list[Made]]] = [
         [PLAIN],
         [of(format="pair"), of(NONE)],
     ),
+    ("and, where there are any, hard negatives, documents that look right", [of(LACKING)], [PLAIN]),
     ("# gooaq: hard negatives, labeled-pair", [PLAIN], [of(format="pair"), of(NONE), LICENSED]),
     ("# gooaq: pair\n", [of(format="pair")], [PLAIN]),
     ("# gooaq, bundled sample: hard negatives", [of(sample=True)], [PLAIN]),
@@ -249,6 +250,11 @@ OF_DATA: list[tuple[str, list[Made], list[Made]]] = [
         [of(NONE), of(ALL_JUDGED), of(LACKING)],
     ),
     ("For half of the queries that have negatives the hardest", [of(LACKING)], [PLAIN]),
+    (
+        "For half of the queries the hardest negative scores higher than the lowest positive: there it pays",
+        [of({"scores__gap": {"5%": -0.2, "50%": -0.1}})],
+        [PLAIN, of({"scores__gap": {"5%": -0.1, "50%": 0.2}})],
+    ),
     (
         "0.2000 of the lowest positive, for a twentieth it scores higher than the lowest positive:",
         [of({"scores__gap": {"5%": -0.1, "50%": 0.2}})],
