@@ -547,8 +547,8 @@ def test_gooaq_sample_has_the_lengths_of_the_published_rows():
     assert {51 <= len(row["answer"]) <= 405 for row in rows if row["answer"]} == {True}
 
 
-def test_six_edited_lines_make_the_recipe_of_the_readme(tmp_path):
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+def test_six_edited_lines_make_the_recipe_of_the_documentation(tmp_path):
+    text = (Path(__file__).parents[2] / "docs/your-corpus.md").read_text()
     edits = text.partition("```diff\n")[2].partition("```")[0].splitlines()
     old = [line[1:] for line in edits if line.startswith("-")]
     new = [line[1:] for line in edits if line.startswith("+")]

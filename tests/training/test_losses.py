@@ -66,8 +66,8 @@ def test_the_weight_of_positives(given, positives, negatives, weight):
     assert (found, type(found)) == (weight, type(weight))
 
 
-def test_the_readme_lists_every_loss_with_its_formats():
-    lines = (Path(__file__).parents[2] / "README.md").read_text().splitlines()
+def test_the_documentation_lists_every_loss_with_its_formats():
+    lines = (Path(__file__).parents[2] / "docs/training-and-evaluation.md").read_text().splitlines()
     rows = [
         line.split("|")[1:4]
         for line in lines
