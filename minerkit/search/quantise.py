@@ -21,7 +21,17 @@ from minerkit.runtime import torch_map
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["FEW", "Codes", "Format", "encode", "fastest", "noise", "products", "room"]
+__all__ = [
+    "FEW",
+    "Codes",
+    "Format",
+    "encode",
+    "fastest",
+    "multiplies_bytes_exactly",
+    "noise",
+    "products",
+    "room",
+]
 
 Array = npt.NDArray[np.float32]
 
@@ -165,6 +175,8 @@ def fastest(device: str) -> Format:
     vectors = np.random.default_rng(SEED).standard_normal((512, 256)).astype(np.float32)
 
     def seconds(name: str) -> float:
+        if name == "int8" and not multiplies_bytes_exactly():
+            return math.inf
         codes = encode(vectors, Format(name, device))
         out = room(codes.matrix, len(vectors) ** 2)
         try:
@@ -175,6 +187,26 @@ def fastest(device: str) -> Format:
     names = ("float32", "bfloat16", "int8")
     times = dict(zip(names, torch_map(seconds, names), strict=True))
     return Format(min(times, key=lambda name: times[name]), device)
+
+
+@functools.cache
+def multiplies_bytes_exactly() -> bool:
+    """Check whether products of eight-bit codes are exact on this CPU.
+
+    Returns:
+        False where sums of two products saturate in sixteen bits, as in kernels for AVX2, or where the chip
+        has no such products.
+    """
+    import torch
+
+    codes = torch.full((32, 64), 127, dtype=torch.int8)
+    codes[::2] = -127
+    try:
+        found = products(codes, codes, room(codes, len(codes) ** 2)).to(torch.int64)
+    except RuntimeError:
+        return False
+    whole = codes.to(torch.int64)
+    return bool((found == whole @ whole.T).all())
 
 
 def _seconds(work: Callable[[], object]) -> float:
