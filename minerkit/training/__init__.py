@@ -1,7 +1,9 @@
-"""Rerankers and bi-encoders trained on rows, with checkpoints that a cut training goes on from.
+"""Train rerankers and bi-encoders with sentence-transformers.
 
-Training rows, a base model and the recipe's `train` section come in; a trained model and an account of its
-training go out.
+The room checks the loss and the training arguments of a recipe, loads or creates the base model, trains it,
+and resumes an interrupted training from its last checkpoint. Training rows, a base model and the recipe's
+`train` section come in; the trained model and the record of its training (`training.json`) go out, and
+descriptions of losses for the cards.
 """
 
 import lazy_loader

@@ -1,4 +1,7 @@
-"""The model that training starts from: by Hub name, from a folder, or made from the run's text."""
+"""Load the base model, the model that training starts from.
+
+It is a model of the Hub, a model folder, or `scratch`: a small BERT created from the run's own text.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,32 +17,32 @@ __all__ = ["check_base", "load_base"]
 
 
 def check_base(recipe: Recipe) -> None:
-    """See whether the base model can be had, before hours are spent on the way to it.
+    """Check that the base model loads, before hours of mining.
 
     Args:
         recipe: The recipe.
 
     Raises:
-        TrainingError: It cannot be loaded, or not as the recipe wants it.
+        TrainingError: The model cannot be loaded with the recipe's settings.
     """
     if recipe.train.base != "scratch":
         _load(recipe, recipe.train.base, "cpu", 0)
 
 
 def load_base(recipe: Recipe, texts: pl.Series | None, device: str, seed: int) -> Any:
-    """Load the model that training starts from.
+    """Load the base model.
 
     Args:
         recipe: The recipe.
-        texts: The train texts, from which `scratch` is made; None where the base is another.
+        texts: The train texts that `scratch` is created from; None for any other base model.
         device: cpu, cuda or mps.
-        seed: Seed of all weights that are new.
+        seed: Seed of newly initialised weights.
 
     Returns:
         A CrossEncoder or SentenceTransformer.
 
     Raises:
-        TrainingError: It cannot be loaded, or not as the recipe wants it.
+        TrainingError: The model cannot be loaded with the recipe's settings.
     """
     name = recipe.train.base
     if texts is not None:
@@ -48,14 +51,15 @@ def load_base(recipe: Recipe, texts: pl.Series | None, device: str, seed: int) -
 
 
 def _load(recipe: Recipe, name: str, device: str, seed: int) -> Any:
+    """Load a model by Hub name or folder, with the recipe's revision, length limit and similarity."""
     train = recipe.train
     if train.revision is not None and Path(name).expanduser().is_dir():
         raise TrainingError(f"train.revision: {name} is a folder and has none; leave it out")
     try:
         model = load_model(name, train.family, device, seed, train.revision)
     except EncoderError as error:
-        said = str(error).rstrip(".")
-        raise TrainingError(f"train.base: {said}; name another, or set train.base=scratch") from error
+        reason = str(error).rstrip(".")
+        raise TrainingError(f"train.base: {reason}; name another, or set train.base=scratch") from error
     config = getattr(model.transformers_model, "config", None)
     limit = getattr(config, "max_position_embeddings", None)
     if train.max_length is not None:
@@ -69,8 +73,9 @@ def _load(recipe: Recipe, name: str, device: str, seed: int) -> Any:
             raise TrainingError(
                 f"train.max_length: {name} takes texts of any length; leave it out"
             ) from error
-    if LOSSES[train.loss].similarity:  # compared later as it was in training; the losses' default is cosine
+    if LOSSES[train.loss].similarity:
+        # The saved model compares vectors as the loss did; the losses' default is cosine.
         model.similarity_fn_name = train.loss_args.get("similarity", "cosine")
-    # A folder's last names look like a Hub name; nobody is asked for it.
+    # The last two names of a folder look like a Hub name; the model card must not look it up on the Hub.
     model.model_card_data.local_files_only = Path(name).expanduser().is_dir()
     return model

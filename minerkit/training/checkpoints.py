@@ -1,4 +1,8 @@
-"""Checkpoints of a training that is not done: which one it goes on from, and which are of no use."""
+"""Manage the checkpoints of an unfinished training: find the one to resume from, remove unusable ones.
+
+A checkpoint is complete when all its files were written; `mark_complete` records their sizes, so that a
+damaged checkpoint is recognised.
+"""
 
 import json
 import shutil
@@ -9,111 +13,113 @@ from typing import Any
 from minerkit.storage import atomic_write
 
 __all__ = [
+    "checkpoint_step",
+    "describe_resume",
     "list_checkpoints",
-    "mark_whole",
+    "mark_complete",
     "open_checkpoints",
-    "outlook",
     "remove_checkpoints",
-    "seconds_before",
-    "step_of",
+    "training_seconds",
 ]
 
-#: Written into a checkpoint when all its other files are there.
-WHOLE = "whole.json"
-#: What the checkpoints of a folder belong to.
+#: Written into a checkpoint after all its other files.
+COMPLETE = "whole.json"
+#: Holds the key of the training that the checkpoints of a folder belong to.
 KEY = "key.json"
-SHOWN = 3
+#: How many changed settings a message names.
+MAX_NAMED = 3
 
 
 def open_checkpoints(folder: Path, key: Mapping[str, Any], resume: bool) -> tuple[Path | None, str]:
-    """Prepare the folder that a training keeps its checkpoints in.
+    """Open or create the checkpoint folder of a training.
 
-    Checkpoints of another training are removed, and so are those that are not whole: a later one would be
-    written over them.
+    Removes the checkpoints of another training, and unusable ones, since the trainer would write later
+    checkpoints over them.
 
     Args:
         folder: The folder.
-        key: What the model depends on, as JSON.
-        resume: Whether to go on from a checkpoint.
+        key: JSON-ready mapping of all that the model depends on.
+        resume: Whether to resume from a checkpoint.
 
     Returns:
-        The last whole checkpoint, None: training begins at the start; and what is to be said about that.
+        The last usable checkpoint (None: training begins at step 0), and a note for the user ("": none).
     """
-    wanted = json.loads(json.dumps(key))
-    found = _json(folder / KEY)
-    if found == wanted and resume:
-        usable = [path for path in list_checkpoints(folder) if _whole(path)]
+    key = json.loads(json.dumps(key))
+    stored = _read_json(folder / KEY)
+    if stored == key and resume:
+        usable = [path for path in list_checkpoints(folder) if _is_usable(path)]
         for path in folder.glob("checkpoint-*"):
             if path not in usable:
                 shutil.rmtree(path)
         return (usable[-1], f"Training goes on from {usable[-1].name}") if usable else (None, "")
     note = ""
-    if resume and found is not None and list_checkpoints(folder):
-        changed = sorted(name for name, _ in set(_flat(found)) ^ set(_flat(wanted)))
-        names = ", ".join(dict.fromkeys(changed[:SHOWN])) + (", ..." if len(set(changed)) > SHOWN else "")
+    if resume and stored is not None and list_checkpoints(folder):
+        changed = sorted(name for name, _ in set(_flatten(stored)) ^ set(_flatten(key)))
+        names = ", ".join(dict.fromkeys(changed[:MAX_NAMED]))
+        names += ", ..." if len(set(changed)) > MAX_NAMED else ""
         note = f"Training starts anew: its checkpoints were made with another {names}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with atomic_write(folder / KEY) as stream:
-        stream.write(json.dumps(wanted).encode())
+        stream.write(json.dumps(key).encode())
     return None, note
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """List the checkpoints that were written to their end.
+    """List the complete checkpoints.
 
     Args:
-        folder: The folder they are in.
+        folder: The folder of the checkpoints.
 
     Returns:
-        Their folders, the oldest first.
+        The folder of each checkpoint, oldest first.
     """
-    return sorted((path.parent for path in folder.glob(f"checkpoint-*/{WHOLE}")), key=step_of)
+    return sorted((path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")), key=checkpoint_step)
 
 
-def mark_whole(checkpoint: Path, seconds: float) -> None:
-    """Note that a checkpoint is there, with the size of each file: a disk that fails may lose some of it.
+def mark_complete(checkpoint: Path, seconds: float) -> None:
+    """Mark a checkpoint as complete, and record the size of each file, since a failing disk may lose some.
 
     Args:
-        checkpoint: Its folder.
-        seconds: How long the training has taken up to here.
+        checkpoint: The folder of the checkpoint.
+        seconds: How long the training has taken so far.
     """
-    note = {"seconds": seconds, "sizes": _sizes(checkpoint)}
-    with atomic_write(checkpoint / WHOLE) as stream:
-        stream.write(json.dumps(note).encode())
+    record = {"seconds": seconds, "sizes": _file_sizes(checkpoint)}
+    with atomic_write(checkpoint / COMPLETE) as stream:
+        stream.write(json.dumps(record).encode())
 
 
-def seconds_before(checkpoint: Path | None) -> float:
-    """Say how long a training took up to a checkpoint."""
-    return float(_json(checkpoint / WHOLE)["seconds"]) if checkpoint else 0.0
+def training_seconds(checkpoint: Path | None) -> float:
+    """Return how many seconds a training took up to a checkpoint; 0 without one."""
+    return float(_read_json(checkpoint / COMPLETE)["seconds"]) if checkpoint else 0.0
 
 
-def step_of(checkpoint: Path) -> int:
-    """Say after which step a checkpoint was written."""
+def checkpoint_step(checkpoint: Path) -> int:
+    """Return the training step after which a checkpoint was written."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def outlook(folder: Path) -> str:
-    """Say what the same command does when training was cut short.
+def describe_resume(folder: Path) -> str:
+    """Describe where the same command resumes after an interrupted training.
 
     Args:
-        folder: The folder of its checkpoints.
+        folder: The folder of the checkpoints.
 
     Returns:
-        A clause.
+        A clause for a message.
     """
-    found = list_checkpoints(folder)
-    if found:
-        return f"the same command goes on from {found[-1].name}"
+    checkpoints = list_checkpoints(folder)
+    if checkpoints:
+        return f"the same command goes on from {checkpoints[-1].name}"
     return "the same command trains from the start, for no checkpoint was due yet"
 
 
 def remove_checkpoints(folder: Path, logs: Path) -> None:
-    """Remove the checkpoints of a training that is done; what trackers wrote beside them is kept.
+    """Remove the checkpoints of a finished training, and keep what trackers wrote beside them.
 
     Args:
         folder: The folder of the checkpoints.
-        logs: Where the files of trackers go.
+        logs: The folder that the trackers' files are moved to.
     """
     for path in sorted(folder.iterdir()):
         if path.suffix != ".json" and not path.name.startswith("checkpoint-"):
@@ -122,32 +128,35 @@ def remove_checkpoints(folder: Path, logs: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _whole(checkpoint: Path) -> bool:
-    """Say whether all files of a checkpoint, and of the best one by then, are as they were written."""
-    note = _json(checkpoint / WHOLE)
-    if note is None or note["sizes"] != _sizes(checkpoint):
+def _is_usable(checkpoint: Path) -> bool:
+    """Check that all files of a checkpoint, and of the best checkpoint so far, still have their sizes."""
+    record = _read_json(checkpoint / COMPLETE)
+    if record is None or record["sizes"] != _file_sizes(checkpoint):
         return False
-    best = _json(checkpoint / "trainer_state.json")["best_global_step"]
-    return best in (None, step_of(checkpoint)) or _whole(checkpoint.with_name(f"checkpoint-{best}"))
+    best = _read_json(checkpoint / "trainer_state.json")["best_global_step"]
+    return best in (None, checkpoint_step(checkpoint)) or _is_usable(
+        checkpoint.with_name(f"checkpoint-{best}")
+    )
 
 
-def _sizes(checkpoint: Path) -> dict[str, int]:
-    files = (path for path in checkpoint.rglob("*") if path.is_file() and path != checkpoint / WHOLE)
+def _file_sizes(checkpoint: Path) -> dict[str, int]:
+    """Return the size in bytes of each file of a checkpoint, by relative path."""
+    files = (path for path in checkpoint.rglob("*") if path.is_file() and path != checkpoint / COMPLETE)
     return {str(file.relative_to(checkpoint)): file.stat().st_size for file in files}
 
 
-def _json(path: Path) -> Any:
-    """Read a JSON file; None where it is missing or damaged."""
+def _read_json(path: Path) -> Any:
+    """Read a JSON file; return None if it is missing or damaged."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
 
 
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Give nested settings as dotted names and texts."""
+def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield nested settings as pairs of a dotted name and a JSON value."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else key)
+            yield from _flatten(inner, f"{name}.{key}" if name else key)
     else:
         yield name, json.dumps(value)

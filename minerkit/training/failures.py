@@ -1,6 +1,6 @@
-"""What ends a training that a user can mend: memory, the disk, Ctrl-C.
+"""Turn failures that the user can fix (memory, disk, Ctrl-C) into one clear line.
 
-Importing this loads torch.
+Importing this module loads torch.
 """
 
 import contextlib
@@ -14,75 +14,77 @@ from safetensors import SafetensorError
 
 from minerkit.errors import TrainingError
 from minerkit.recipe import LOSSES, Train
-from minerkit.training.checkpoints import outlook
+from minerkit.training.checkpoints import describe_resume
 
-__all__ = ["mendable"]
+__all__ = ["explain_failures"]
 
-#: What torch says where memory ends, on GPUs and CPUs.
+#: Phrases of torch's errors when a GPU or CPU runs out of memory.
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-#: What torch says where the disk ends.
+#: Phrases of torch's errors when it cannot write a file.
 CANNOT_WRITE = ("inline_container", "PytorchStreamWriter")
-FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+#: Error codes of a full disk or an exhausted quota.
+DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 @contextlib.contextmanager
-def mendable(train: Train, arguments: Any, folder: Path) -> Iterator[None]:
-    """Say what to do where memory or the disk ends, and what the same command does after Ctrl-C.
+def explain_failures(train: Train, arguments: Any, folder: Path) -> Iterator[None]:
+    """Explain what to do when memory or disk run out, and what the same command does after Ctrl-C.
 
     Args:
         train: The recipe's `train` section.
         arguments: The arguments of its trainer.
-        folder: Where the checkpoints are.
+        folder: The folder of the checkpoints.
 
     Yields:
         Nothing.
 
     Raises:
         TrainingError: There is not enough memory, or a checkpoint cannot be written.
-        KeyboardInterrupt: The user stopped the training; it says what the same command does.
+        KeyboardInterrupt: The user stopped the training; the message says where the same command resumes.
     """
     try:
         yield
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(outlook(folder)) from error
+        raise KeyboardInterrupt(describe_resume(folder)) from error
     except Exception as error:
-        if _memory_ended(error):
-            raise TrainingError(_less_memory(train, arguments)) from error
-        if _disk_ended(error):
+        if _out_of_memory(error):
+            raise TrainingError(_memory_advice(train, arguments)) from error
+        if _disk_full(error):
             raise TrainingError(
                 f"{folder}: cannot write a checkpoint, the disk or a quota is full; free some space, then "
-                f"{outlook(folder)}"
+                f"{describe_resume(folder)}"
             ) from error
         raise
 
 
-def _memory_ended(error: Exception) -> bool:
+def _out_of_memory(error: Exception) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(words in said for words in OUT_OF_MEMORY)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and any(phrase in message for phrase in OUT_OF_MEMORY)
 
 
-def _disk_ended(error: Exception) -> bool:
+def _disk_full(error: Exception) -> bool:
     if isinstance(error, OSError):
-        return error.errno in FULL
+        return error.errno in DISK_FULL
     if isinstance(error, SafetensorError):
         return "os error" in str(error)
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in CANNOT_WRITE)
+    return isinstance(error, RuntimeError) and any(phrase in str(error) for phrase in CANNOT_WRITE)
 
 
-def _less_memory(train: Train, arguments: Any) -> str:
-    size, times = arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps
+def _memory_advice(train: Train, arguments: Any) -> str:
+    """Suggest settings that need less memory and train on the same batches."""
+    batch_size, accumulation = arguments.per_device_train_batch_size, arguments.gradient_accumulation_steps
     if train.loss == "mnrl":
-        advice = "set train.loss=cached-mnrl and train.loss_args.mini_batch_size=16 (the same, in parts)"
+        advice = "set train.loss=cached-mnrl and train.loss_args.mini_batch_size=16 (the same loss)"
     elif LOSSES[train.loss].in_batch:
-        part = train.loss_args.get("mini_batch_size", 32)
-        advice = f"set train.loss_args.mini_batch_size={max(1, part // 2)}"
-    elif size > 1:
+        mini_batch_size = train.loss_args.get("mini_batch_size", 32)
+        advice = f"set train.loss_args.mini_batch_size={max(1, mini_batch_size // 2)}"
+    elif batch_size > 1:
         advice = (
-            f"set train.args.per_device_train_batch_size={size // 2} and "
-            f"train.args.gradient_accumulation_steps={times * 2}"
+            f"set train.args.per_device_train_batch_size={batch_size // 2} and "
+            f"train.args.gradient_accumulation_steps={accumulation * 2}"
         )
     else:
         advice = "set a smaller train.base"
-    return f"out of memory with {size} rows at a time; {advice}, or a lower train.max_length"
+    return f"out of memory with {batch_size} rows per batch; {advice}, or a lower train.max_length"

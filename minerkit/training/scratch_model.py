@@ -1,4 +1,4 @@
-"""A base model made from nothing but the run's own text: a small BERT and its WordPiece tokenizer."""
+"""Create the base model `scratch` from the run's own text: a small BERT with a WordPiece tokenizer."""
 
 import hashlib
 import shutil
@@ -13,25 +13,31 @@ from minerkit.storage import atomic_folder
 
 __all__ = ["scratch_folder"]
 
-LAYERS, WIDTH, HEADS, LENGTH, VOCABULARY = 2, 128, 1, 256, 30_000
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-#: What _match lays down: how far apart the two texts are, and scores before a softmax. With a larger FIRST
-#: the untrained model ranks by shared words already, or against them; with a smaller one it learns slowly.
-SIDE, SAME, ACROSS, FIRST = 3.0, 20.0, 4.0, 1.5
-#: Of all that shapes the model; a change makes other folders.
-VERSION = f"1 {LAYERS} {WIDTH} {HEADS} {LENGTH} {VOCABULARY} {SIDE} {SAME} {ACROSS} {FIRST}"
+LAYERS, WIDTH, HEADS, MAX_LENGTH, VOCABULARY_SIZE = 2, 128, 1, 256, 30_000
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+#: Value of the segment coordinate: +SEGMENT in the first text of a pair, -SEGMENT in the second.
+SEGMENT = 3.0
+#: Attention scores before the softmax, as `_initialise_token_matching` sets them: for equal tokens, for
+#: tokens of the other text, and in the second layer for tokens of the first text. With a larger FIRST_TEXT
+#: the untrained model already ranks by (or against) shared words; with a smaller one it learns slowly.
+EQUAL_TOKEN, OTHER_TEXT, FIRST_TEXT = 20.0, 4.0, 1.5
+#: All settings of the model, part of the cache key.
+VERSION = (
+    f"1 {LAYERS} {WIDTH} {HEADS} {MAX_LENGTH} {VOCABULARY_SIZE} "
+    f"{SEGMENT} {EQUAL_TOKEN} {OTHER_TEXT} {FIRST_TEXT}"
+)
 
 
 def scratch_folder(texts: pl.Series, family: Family, seed: int) -> Path:
-    """Make a small BERT that has read nothing, unless the cache holds it.
+    """Create a small untrained BERT, unless the cache holds it.
 
     Args:
-        texts: The texts its tokenizer is made from; those of the dev split alone should not be among them.
-        family: The kind of model.
-        seed: Seed of its weights; the tokenizer does not depend on it.
+        texts: The texts that the tokenizer is trained on, without those that only the dev split holds.
+        family: cross_encoder or sentence_transformer.
+        seed: Seed of the weights; the tokenizer does not depend on it.
 
     Returns:
-        The folder of a CrossEncoder, or of a SentenceTransformer that takes the mean of its tokens.
+        The folder of a CrossEncoder, or of a SentenceTransformer with mean pooling.
     """
     digest = hashlib.blake2b(f"{VERSION} {family} {seed}".encode(), digest_size=16)
     for text in texts:
@@ -40,12 +46,13 @@ def scratch_folder(texts: pl.Series, family: Family, seed: int) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
-            with atomic_folder(folder) as made:
-                _save(_tokenizer(texts), family, seed, made)
+            with atomic_folder(folder) as unfinished:
+                _save_model(_train_tokenizer(texts), family, seed, unfinished)
     return folder
 
 
-def _save(tokenizer: Any, family: Family, seed: int, folder: Path) -> None:
+def _save_model(tokenizer: Any, family: Family, seed: int, folder: Path) -> None:
+    """Initialise the weights, and save them with the tokenizer."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, BertModel
     from transformers.utils import logging
@@ -59,14 +66,14 @@ def _save(tokenizer: Any, family: Family, seed: int, folder: Path) -> None:
         intermediate_size=4 * WIDTH,
         num_labels=1,
         pad_token_id=tokenizer.pad_token_id,
-        hidden_dropout_prob=0.0,  # dropout is meant for long training, and blurs what _match lays down
+        hidden_dropout_prob=0.0,  # dropout suits long training; here it would blur the matching
         attention_probs_dropout_prob=0.0,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if family == "cross_encoder":
             model = BertForSequenceClassification(config)
-            _match(model)
+            _initialise_token_matching(model)
         else:
             model = BertModel(config)
     model.save_pretrained(folder)
@@ -75,98 +82,102 @@ def _save(tokenizer: Any, family: Family, seed: int, folder: Path) -> None:
         from sentence_transformers import SentenceTransformer
         from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-        body = Transformer(str(folder))
-        pooled = SentenceTransformer(modules=[body, Pooling(WIDTH, "mean")], device="cpu")
+        transformer = Transformer(str(folder))
+        bi_encoder = SentenceTransformer(modules=[transformer, Pooling(WIDTH, "mean")], device="cpu")
         shutil.rmtree(folder)
-        pooled.save_pretrained(str(folder), create_model_card=False)
+        bi_encoder.save_pretrained(str(folder), create_model_card=False)
 
 
-def _match(model: Any) -> None:
-    """Give a BERT the habit of looking up each token in the other text.
+def _initialise_token_matching(model: Any) -> None:
+    """Initialise a BERT so that attention compares each token with the equal tokens of the other text.
 
-    A cross-encoder with random weights learns next to nothing from a few thousand rows: that it pays to
-    compare the two texts is more than they can teach. So the first layer starts as a matcher of equal tokens,
-    and the second as the count of those that the first text shares. Which words matter, and that a shared
-    word speaks for a pair at all, is left to training.
+    A few thousand rows do not teach a cross-encoder with random weights to compare its two texts. So the
+    first layer starts as a matcher of equal tokens: it sets a flag on each token that the other text has too.
+    The second layer starts as the share of flagged tokens in the first text. Training learns which words
+    matter, and whether shared words speak for a pair or against it.
 
-    That attention learns from less data when it starts as a likeness of what training would make of it is
-    from Trockman and Kolter, "Mimetic Initialization of Self-Attention Layers" (ICML 2023, arXiv:2305.09828).
-    There W_Q W_K^T starts near a multiple of the identity, as here, and W_V W_O near a negative one; here
-    the values of the first layer carry one flag and nothing else.
+    Trockman and Kolter, "Mimetic Initialization of Self-Attention Layers" (ICML 2023, arXiv:2305.09828), show
+    that attention needs less data if it starts with the patterns of trained attention. They start W_Q W_K^T
+    near a multiple of the identity, as here, and W_V W_O near a negative multiple; here the values of the
+    first layer carry the flag alone.
 
     Args:
         model: A BertForSequenceClassification of two layers with one attention head each, changed in place.
     """
     import torch
 
-    # Two coordinates are kept free of words: which text a token is in, and whether the other text has it too.
-    side, found = WIDTH - 2, WIDTH - 1
-    words = torch.eye(WIDTH)
-    words[[side, found]] = 0
+    # Words leave the last two coordinates free: the segment (which text a token is in), and the match flag.
+    segment, flag = WIDTH - 2, WIDTH - 1
+    word_projection = torch.eye(WIDTH)
+    word_projection[[segment, flag]] = 0
     inputs, (first, second) = model.bert.embeddings, model.bert.encoder.layer
     with torch.no_grad():
-        # Words are large beside positions, so that a token is much the same wherever it stands.
-        inputs.word_embeddings.weight.normal_().mul_(words.sum(0))
-        inputs.position_embeddings.weight.mul_(words.sum(0))
-        inputs.token_type_embeddings.weight.zero_()[:, side] = torch.tensor([SIDE, -SIDE])
+        # Word embeddings outweigh position embeddings: a token's vector depends little on its position.
+        inputs.word_embeddings.weight.normal_().mul_(word_projection.sum(0))
+        inputs.position_embeddings.weight.mul_(word_projection.sum(0))
+        inputs.token_type_embeddings.weight.zero_()[:, segment] = torch.tensor([SEGMENT, -SEGMENT])
 
-        # A token attends to its equal in the other text (SAME + ACROSS), or else to itself (SAME - ACROSS).
-        look = first.attention.self
-        scale = WIDTH**0.5  # what attention divides by
-        look.query.weight += words * (SAME * scale / WIDTH) ** 0.5
-        look.key.weight += words * (SAME * scale / WIDTH) ** 0.5
-        look.query.weight[side, side] = -((ACROSS * scale) ** 0.5) / SIDE
-        look.key.weight[side, side] = (ACROSS * scale) ** 0.5 / SIDE
-        look.value.weight[side, side] = 1
-        first.attention.output.dense.weight[found, side] = -1
+        # A token attends to the equal token of the other text (score EQUAL_TOKEN + OTHER_TEXT), and without
+        # one to itself (EQUAL_TOKEN - OTHER_TEXT).
+        matcher = first.attention.self
+        scale = WIDTH**0.5  # attention divides by it
+        matcher.query.weight += word_projection * (EQUAL_TOKEN * scale / WIDTH) ** 0.5
+        matcher.key.weight += word_projection * (EQUAL_TOKEN * scale / WIDTH) ** 0.5
+        matcher.query.weight[segment, segment] = -((OTHER_TEXT * scale) ** 0.5) / SEGMENT
+        matcher.key.weight[segment, segment] = (OTHER_TEXT * scale) ** 0.5 / SEGMENT
+        matcher.value.weight[segment, segment] = 1
+        first.attention.output.dense.weight[flag, segment] = -1
 
-        # Every token, so [CLS] too, gathers from the first text: the mean of its flags is the share found.
-        gather = second.attention.self
-        gather.query.bias[side] = FIRST * scale / SIDE
-        gather.key.weight[side, side] = 1
-        gather.value.weight += torch.eye(WIDTH)
+        # Every token, including [CLS], averages over the first text: its mean flag is the share of matches.
+        average = second.attention.self
+        average.query.bias[segment] = FIRST_TEXT * scale / SEGMENT
+        average.key.weight[segment, segment] = 1
+        average.value.weight += torch.eye(WIDTH)
         second.attention.output.dense.weight += torch.eye(WIDTH)
 
-        # The head is larger than is usual, to learn within some hundred steps. It would read the count
-        # by chance, with either sign: it starts blind to it.
+        # The head has larger weights than usual, to learn within some hundred steps. It starts with no weight
+        # on the flag: a random weight, positive or negative, would rank by matches before any training.
         model.classifier.weight.normal_(std=WIDTH**-0.5)
-        model.bert.pooler.dense.weight.normal_(std=WIDTH**-0.5)[:, found] = 0
+        model.bert.pooler.dense.weight.normal_(std=WIDTH**-0.5)[:, flag] = 0
 
 
-def _tokenizer(texts: pl.Series) -> Any:
-    """Train a WordPiece tokenizer that comes out the same every time."""
+def _train_tokenizer(texts: pl.Series) -> Any:
+    """Train a WordPiece tokenizer; the same texts give the same tokenizer in every process."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    def empty(vocabulary: dict[str, int]) -> Any:
-        made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-        made.normalizer = normalizers.Sequence(
+    def word_piece(vocabulary: dict[str, int]) -> Any:
+        tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+        tokenizer.normalizer = normalizers.Sequence(
             [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True)]
         )
-        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        return made
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        return tokenizer
 
-    learner = empty({})
-    # The trainer numbers the characters inside of words (##a, ##b, ...) in the order of a hash map, another
-    # in every process, and decides ties between merges by these numbers. Given as special tokens they are
-    # numbered here; the tokenizer that is used gets the vocabulary alone.
-    cut = learner.pre_tokenizer.pre_tokenize_str
-    words = {word for text in texts for word, _ in cut(learner.normalizer.normalize_str(text))}
+    untrained = word_piece({})
+    # The trainer numbers the characters inside words (##a, ##b, ...) in the order of a hash map, which
+    # differs between processes, and breaks ties between merges by these numbers. As special tokens they get
+    # their numbers from the sorted list; the final tokenizer takes the vocabulary alone.
+    split_words = untrained.pre_tokenizer.pre_tokenize_str
+    words = {word for text in texts for word, _ in split_words(untrained.normalizer.normalize_str(text))}
     inner = [f"##{character}" for character in sorted({c for word in words for c in word[1:]})]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY, min_frequency=2, special_tokens=SPECIAL + inner, show_progress=False
+        vocab_size=VOCABULARY_SIZE,
+        min_frequency=2,
+        special_tokens=SPECIAL_TOKENS + inner,
+        show_progress=False,
     )
-    learner.train_from_iterator(texts.to_list(), trainer)
-    tokenizer = empty(learner.get_vocab())
+    untrained.train_from_iterator(texts.to_list(), trainer)
+    tokenizer = word_piece(untrained.get_vocab())
     tokenizer.decoder = decoders.WordPiece()
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(token, SPECIAL.index(token)) for token in ("[CLS]", "[SEP]")],
+        special_tokens=[(token, SPECIAL_TOKENS.index(token)) for token in ("[CLS]", "[SEP]")],
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        model_max_length=LENGTH,
+        model_max_length=MAX_LENGTH,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-        **{f"{token[1:-1].lower()}_token": token for token in SPECIAL},
+        **{f"{token[1:-1].lower()}_token": token for token in SPECIAL_TOKENS},
     )

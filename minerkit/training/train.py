@@ -1,4 +1,4 @@
-"""Train a model on rows, and account for it: what it learned from, how, and what that changed."""
+"""Train a model, and record its rows, its arguments, and its metrics before and after."""
 
 import contextlib
 import json
@@ -17,14 +17,14 @@ from minerkit.recipe import LOSSES, Recipe
 from minerkit.runtime import Reporter, package_versions
 from minerkit.storage import atomic_write
 from minerkit.training.arguments import training_arguments, training_seed
-from minerkit.training.checkpoints import open_checkpoints, seconds_before, step_of
+from minerkit.training.checkpoints import checkpoint_step, open_checkpoints, training_seconds
 
 __all__ = ["DevMetric", "train_model"]
 
 
 @dataclass(frozen=True)
 class DevMetric:
-    """How a model is measured: an evaluator of sentence-transformers, and the metric that picks the best."""
+    """An evaluator of sentence-transformers, and the key of the metric that selects the best checkpoint."""
 
     evaluator: Any
     metric: str
@@ -34,70 +34,70 @@ def train_model(
     recipe: Recipe,
     model: Any,
     rows: pl.DataFrame,
-    labels: tuple[int, int],
-    measured: DevMetric | None,
+    label_counts: tuple[int, int],
+    dev_metric: DevMetric | None,
     folder: Path,
     key: Mapping[str, Any],
     device: str,
     reporter: Reporter,
     resume: bool = True,
 ) -> dict[str, Any]:
-    """Train a model; the best one is in it afterwards.
+    """Train a model in place; it ends with the weights of the best checkpoint.
 
     Args:
         recipe: The recipe.
         model: The CrossEncoder or SentenceTransformer to start from.
-        rows: The train rows: exactly the columns the loss takes.
-        labels: How many of them are positives and negatives.
-        measured: How models are compared; None: the last model is kept.
-        folder: Where checkpoints are kept.
-        key: What the model depends on; checkpoints of anything else are not used.
+        rows: The train rows, with exactly the columns that the loss takes.
+        label_counts: Number of positives and negatives among them.
+        dev_metric: How checkpoints are compared; None: the model ends with the weights of the last step.
+        folder: The folder of the checkpoints.
+        key: JSON-ready mapping of all that the model depends on; checkpoints with another key are removed.
         device: cpu, cuda or mps.
-        reporter: Where progress goes.
-        resume: Whether to go on from the last whole checkpoint.
+        reporter: Receives progress.
+        resume: Whether to resume from the last complete checkpoint.
 
     Returns:
-        The account of the training: what training.json holds.
+        The record of the training, as training.json holds it.
 
     Raises:
         TrainingError: The loss does not fit the rows, or memory or disk are not enough.
     """
-    from minerkit.training.failures import mendable  # these load torch
+    from minerkit.training.failures import explain_failures  # these load torch
     from minerkit.training.trainer import fit
 
     started = time.monotonic()
     checkpoint, note = open_checkpoints(folder, key, resume)
-    earlier = seconds_before(checkpoint)
+    seconds_before = training_seconds(checkpoint)
     if note:
         reporter.say(note)
-    evaluator, metric = (measured.evaluator, measured.metric) if measured else (None, None)
+    evaluator, metric = (dev_metric.evaluator, dev_metric.metric) if dev_metric else (None, None)
     arguments = training_arguments(recipe, folder, device, metric, reporter)
     # Evaluators and trackers print; stdout is for results.
-    with contextlib.redirect_stdout(sys.stderr), mendable(recipe.train, arguments, folder):
-        before = _untrained(folder, model, evaluator)
+    with contextlib.redirect_stdout(sys.stderr), explain_failures(recipe.train, arguments, folder):
+        before = _untrained_metrics(folder, model, evaluator)
         if metric is not None and before is not None:
             reporter.say(f"Untrained: {metric} {before[metric]:.4f}")
-        trainer = fit(recipe.train, model, arguments, rows, labels, evaluator, reporter, checkpoint)
+        trainer = fit(recipe.train, model, arguments, rows, label_counts, evaluator, reporter, checkpoint)
         after = evaluator(model) if evaluator else None
     return {
-        **_account(recipe, model, trainer, rows),
+        **_training_record(recipe, model, trainer, rows),
         "metric": metric,
         "before": before,
         "after": after,
-        "resumed_from": step_of(checkpoint) if checkpoint else None,
-        "seconds": round(earlier + time.monotonic() - started, 1),
+        "resumed_from": checkpoint_step(checkpoint) if checkpoint else None,
+        "seconds": round(seconds_before + time.monotonic() - started, 1),
         "device": _device_name(device),
         "versions": package_versions("accelerate", "datasets", "tokenizers"),
     }
 
 
-def _account(recipe: Recipe, model: Any, trainer: Any, rows: pl.DataFrame) -> dict[str, Any]:
-    """Say what a trainer trained, on which rows, with which loss and arguments, and how far."""
-    from minerkit.training.trainer import history
+def _training_record(recipe: Recipe, model: Any, trainer: Any, rows: pl.DataFrame) -> dict[str, Any]:
+    """Record the model, the rows, the loss, the arguments, the steps and the history of a training."""
+    from minerkit.training.trainer import training_history
 
     state = trainer.state
     return {
-        "model": _describe(recipe, model),
+        "model": _describe_model(recipe, model),
         "rows": len(rows),
         "columns": rows.columns,
         "loss": {
@@ -111,11 +111,12 @@ def _account(recipe: Recipe, model: Any, trainer: Any, rows: pl.DataFrame) -> di
         "steps": state.global_step,
         "planned_steps": state.max_steps,
         "epochs": state.epoch,
-        "history": history(state.log_history),
+        "history": training_history(state.log_history),
     }
 
 
-def _describe(recipe: Recipe, model: Any) -> dict[str, Any]:
+def _describe_model(recipe: Recipe, model: Any) -> dict[str, Any]:
+    """Describe a model: its family, base model, size, maximum length in tokens, and similarity."""
     return {
         "family": recipe.train.family,
         "base": recipe.train.base,
@@ -126,21 +127,22 @@ def _describe(recipe: Recipe, model: Any) -> dict[str, Any]:
     }
 
 
-def _untrained(folder: Path, model: Any, evaluator: Any) -> dict[str, float] | None:
-    """Measure the model before it learns; once, for it is not there any more when a training is taken up."""
+def _untrained_metrics(folder: Path, model: Any, evaluator: Any) -> dict[str, float] | None:
+    """Evaluate the untrained model once, and store the metrics for a resumed training."""
     if evaluator is None:
         return None
-    note = folder / "untrained.json"
-    if note.is_file():
-        found: dict[str, float] = json.loads(note.read_text())
-        return found
-    found = {name: float(value) for name, value in evaluator(model).items()}
-    with atomic_write(note) as stream:
-        stream.write(json.dumps(found).encode())
-    return found
+    file = folder / "untrained.json"
+    if file.is_file():
+        metrics: dict[str, float] = json.loads(file.read_text())
+        return metrics
+    metrics = {name: float(value) for name, value in evaluator(model).items()}
+    with atomic_write(file) as stream:
+        stream.write(json.dumps(metrics).encode())
+    return metrics
 
 
 def _device_name(device: str) -> str:
+    """Name the GPU, or the processor type and number of threads."""
     import torch
 
     if device == "cuda":

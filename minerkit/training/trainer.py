@@ -1,6 +1,6 @@
-"""The trainers of sentence-transformers, with progress on stderr and checkpoints that training goes on from.
+"""Run the trainers of sentence-transformers, with progress on stderr and checkpoints to resume from.
 
-Importing this loads torch.
+Importing this module loads torch.
 """
 
 import contextlib
@@ -19,14 +19,22 @@ from transformers.utils import logging
 
 from minerkit.recipe import Train
 from minerkit.runtime import Advance, Reporter
-from minerkit.training.checkpoints import mark_whole, seconds_before
-from minerkit.training.losses import make_loss
+from minerkit.training.checkpoints import mark_complete, training_seconds
+from minerkit.training.losses import build_loss
 
-__all__ = ["fit", "history"]
+__all__ = ["fit", "training_history"]
+
+#: Entries of the trainer's log that measure an evaluation's speed, not the model.
+SPEED_ENTRIES = (
+    "eval_runtime",
+    "eval_samples_per_second",
+    "eval_steps_per_second",
+    "eval_model_preparation_time",
+)
 
 
-class _Progress(TrainerCallback):  # type: ignore[misc]
-    """Moves a bar with the loss, and says the metric of each evaluation."""
+class _ProgressCallback(TrainerCallback):  # type: ignore[misc]
+    """Advances a progress bar that shows the loss, and reports the metric of each evaluation."""
 
     def __init__(self, reporter: Reporter, stack: contextlib.ExitStack, metric: str | None) -> None:
         self._reporter, self._stack, self._metric = reporter, stack, metric
@@ -53,11 +61,11 @@ class _Progress(TrainerCallback):  # type: ignore[misc]
             self._reporter.say(f"Step {state.global_step:,}: {self._metric} {value:.4f}")
 
 
-class _Checkpoints(TrainerCallback):  # type: ignore[misc]
-    """Notes which checkpoints are whole, and finds the best one where the run folder is by now."""
+class _CheckpointCallback(TrainerCallback):  # type: ignore[misc]
+    """Marks complete checkpoints, and corrects the path of the best one in a run folder that was moved."""
 
-    def __init__(self, seconds: float) -> None:
-        self._started = time.monotonic() - seconds
+    def __init__(self, seconds_before: float) -> None:
+        self._started = time.monotonic() - seconds_before
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.best_global_step is not None:
@@ -66,7 +74,7 @@ class _Checkpoints(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        mark_whole(checkpoint, time.monotonic() - self._started)
+        mark_complete(checkpoint, time.monotonic() - self._started)
 
 
 def fit(
@@ -74,69 +82,69 @@ def fit(
     model: Any,
     arguments: Any,
     rows: pl.DataFrame,
-    labels: tuple[int, int],
+    label_counts: tuple[int, int],
     evaluator: Any,
     reporter: Reporter,
     checkpoint: Path | None = None,
 ) -> Any:
-    """Train a model; the best one is in it afterwards.
+    """Train a model in place; it ends with the weights of the best checkpoint.
 
     Args:
         train: The recipe's `train` section.
         model: A CrossEncoder or SentenceTransformer.
         arguments: The arguments of its trainer.
-        rows: The train rows: exactly the columns the loss takes.
-        labels: How many of them are positives and negatives.
-        evaluator: Measures the metric by which models are compared; None: the last model is kept.
-        reporter: Where progress goes.
-        checkpoint: The folder of a checkpoint to go on from.
+        rows: The train rows, with exactly the columns that the loss takes.
+        label_counts: Number of positives and negatives among them.
+        evaluator: Computes the metric that selects the best checkpoint; None: the last weights stay.
+        reporter: Receives progress.
+        checkpoint: The folder of a checkpoint to resume from; None: train from step 0.
 
     Returns:
         The trainer.
     """
-    maker = CrossEncoderTrainer if train.family == "cross_encoder" else SentenceTransformerTrainer
+    trainer_class = CrossEncoderTrainer if train.family == "cross_encoder" else SentenceTransformerTrainer
     with contextlib.ExitStack() as stack:
         stack.callback(logging.set_verbosity, logging.get_verbosity())
-        logging.set_verbosity_error()  # it warns of checkpoints that follow fast on each other
+        logging.set_verbosity_error()  # transformers warns when checkpoints follow each other fast
         callbacks = [
-            _Progress(reporter, stack, arguments.metric_for_best_model),
-            _Checkpoints(seconds_before(checkpoint)),
+            _ProgressCallback(reporter, stack, arguments.metric_for_best_model),
+            _CheckpointCallback(training_seconds(checkpoint)),
         ]
         if train.early_stopping is not None and evaluator is not None:
             callbacks.append(EarlyStoppingCallback(train.early_stopping))
-        with contextlib.redirect_stderr(io.StringIO()):  # a bar for the examples of a card
-            trainer = maker(
+        with contextlib.redirect_stderr(io.StringIO()):  # a progress bar for the model card's examples
+            trainer = trainer_class(
                 model=model,
                 args=arguments,
                 train_dataset=datasets.Dataset.from_polars(rows),
-                loss=make_loss(train, model, *labels),
+                loss=build_loss(train, model, *label_counts),
                 evaluator=evaluator,
                 callbacks=callbacks,
             )
-        trainer.remove_callback(PrinterCallback)  # it prints to stdout, where only results go
-        if checkpoint is not None and _ended(checkpoint):
-            # The trainer would learn one step more before it looks whether it has to stop.
+        trainer.remove_callback(PrinterCallback)  # prints to stdout, which is for results alone
+        if checkpoint is not None and _has_ended(checkpoint):
+            # The trainer would train one more step before it checks whether it has to stop.
             trainer._run_epoch = lambda **_: None
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    # Half precision was for training: from here on the model scores as it will when it is loaded.
+    # Half precision is for training alone: later scores must equal those of the saved model.
     trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     return trainer
 
 
-def _ended(checkpoint: Path) -> bool:
-    """Say whether a training was at its end when it wrote a checkpoint."""
+def _has_ended(checkpoint: Path) -> bool:
+    """Check whether a training had reached its end when it wrote a checkpoint."""
     state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
     return bool(state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"])
 
 
-def history(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put a trainer's log in rows.
+def training_history(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Merge the entries of a trainer's log into one row per step.
 
     Args:
-        log: Its entries: losses and metrics apart, each with its step.
+        log: The entries; each has a step, and either losses or metrics.
 
     Returns:
-        A row a step: `step`, `epoch`, and where they were measured `loss`, `learning_rate`, `grad_norm` and
+        For each step `step` and `epoch`, and if they were logged `loss`, `learning_rate`, `grad_norm` and
         `metrics`.
     """
     rows: dict[int, dict[str, Any]] = {}
@@ -144,19 +152,10 @@ def history(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
         metrics = {
             name.removeprefix("eval_"): value
             for name, value in entry.items()
-            if name.startswith("eval_") and not name.startswith(TIMES)
+            if name.startswith("eval_") and not name.startswith(SPEED_ENTRIES)
         }
         losses = {name: entry[name] for name in ("loss", "learning_rate", "grad_norm") if name in entry}
         if metrics or losses:
             row = rows.setdefault(entry["step"], {"step": entry["step"], "epoch": entry["epoch"]})
             row |= losses | ({"metrics": metrics} if metrics else {})
     return list(rows.values())
-
-
-#: What the trainer measures of itself in an evaluation.
-TIMES = (
-    "eval_runtime",
-    "eval_samples_per_second",
-    "eval_steps_per_second",
-    "eval_model_preparation_time",
-)

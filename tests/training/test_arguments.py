@@ -41,27 +41,27 @@ def fault(recipe: Recipe) -> str:
         ({"per_device_train_batch_size": 0}, "train.args.per_device_train_batch_size: must be above 0"),
         ({"num_train_epochs": -1}, "train.args.num_train_epochs: must be above 0"),
         ({"lr_scheduler_type": "cosin"}, "train.args: cosin is not a valid SchedulerType"),
-        ({"warmup_ratio": 0.1, "warmup_steps": 5}, "train.args.warmup_ratio: is called warmup_steps by now"),
+        ({"warmup_ratio": 0.1, "warmup_steps": 5}, "train.args.warmup_ratio: is now called warmup_steps"),
         ({"report_to": "tensorbord"}, "no tracker is called 'tensorbord'; there are"),
     ],
 )
-def test_what_is_wrong_with_an_argument_is_one_line(args, line):
-    found = fault(recipe_for(args=args))
-    assert line in found and "\n" not in found
+def test_a_faulty_argument_is_reported_in_one_line(args, line):
+    message = fault(recipe_for(args=args))
+    assert line in message and "\n" not in message
 
 
 def test_faults_of_arguments_and_loss_are_listed_together():
-    found = fault(recipe_for("mse", scores=True, args={"sed": 1, "seed": "x"}, loss_args={"activation": 1}))
-    assert [line.split(":")[0].strip() for line in found.splitlines()[1:]] == [
+    message = fault(recipe_for("mse", scores=True, args={"sed": 1, "seed": "x"}, loss_args={"activation": 1}))
+    assert [line.split(":")[0].strip() for line in message.splitlines()[1:]] == [
         "train.args.sed",
         "train.args.seed",
         "train.loss_args.activation",
     ]
 
 
-def test_a_loss_that_does_not_fit_the_format_is_found_before_its_parameters():
-    found = fault(recipe_for("lambda", loss_args={"x": 1}))
-    assert found == (
+def test_the_format_of_a_loss_is_checked_before_its_parameters():
+    message = fault(recipe_for("lambda", loss_args={"x": 1}))
+    assert message == (
         "recipe r cannot be trained: train.loss: lambda wants labeled-list; the recipe makes labeled-pair; "
         "set format: labeled-list, or train.loss to one of bce, mse, online-contrastive, cosent"
     )
@@ -73,51 +73,51 @@ def test_early_stopping_needs_a_dev_split():
     )
 
 
-def test_numbers_are_converted_and_any_argument_is_taken():
-    found = arguments(recipe_for(args={"learning_rate": "5e-4", "data_seed": 3, "optim": "sgd"}))
-    assert (found.learning_rate, found.data_seed, found.optim) == (5e-4, 3, "sgd")
+def test_numbers_are_converted_and_any_argument_is_accepted():
+    values = arguments(recipe_for(args={"learning_rate": "5e-4", "data_seed": 3, "optim": "sgd"}))
+    assert (values.learning_rate, values.data_seed, values.optim) == (5e-4, 3, "sgd")
 
 
-def test_the_recipe_need_not_say_when_to_measure_save_and_log():
-    found = arguments(recipe_for(steps=20))
-    assert (found.eval_steps, found.save_steps, found.logging_steps) == (20, 20, 20)
-    assert found.load_best_model_at_end and found.metric_for_best_model == "m" and found.greater_is_better
-    assert (found.seed, found.report_to, found.save_total_limit) == (12, [], 2)
-    shares = arguments(recipe_for())
-    assert (shares.eval_steps, shares.save_steps, shares.logging_steps) == (0.1, 0.1, 0.02)
-    own = arguments(recipe_for(args={"save_steps": 7, "logging_steps": 3, "save_total_limit": 5, "seed": 4}))
-    assert (own.eval_steps, own.save_steps, own.logging_steps, own.save_total_limit) == (7, 7, 3, 5)
-    assert training_seed(recipe_for(args={"seed": 4})) == own.seed == 4
+def test_defaults_for_evaluating_saving_and_logging():
+    values = arguments(recipe_for(steps=20))
+    assert (values.eval_steps, values.save_steps, values.logging_steps) == (20, 20, 20)
+    assert values.load_best_model_at_end and values.metric_for_best_model == "m" and values.greater_is_better
+    assert (values.seed, values.report_to, values.save_total_limit) == (12, [], 2)
+    fractions = arguments(recipe_for())
+    assert (fractions.eval_steps, fractions.save_steps, fractions.logging_steps) == (0.1, 0.1, 0.02)
+    args = {"save_steps": 7, "logging_steps": 3, "save_total_limit": 5, "seed": 4}
+    custom = arguments(recipe_for(args=args))
+    assert (custom.eval_steps, custom.save_steps, custom.logging_steps) == (7, 7, 3)
+    assert custom.save_total_limit == 5
+    assert training_seed(recipe_for(args={"seed": 4})) == custom.seed == 4
 
 
-def test_nothing_is_measured_without_a_metric():
-    found = arguments(recipe_for(dev=0), metric=None)
-    assert found.eval_strategy == "no" and not found.load_best_model_at_end and found.save_steps == 0.1
+def test_without_a_metric_nothing_is_evaluated():
+    values = arguments(recipe_for(dev=0), metric=None)
+    assert values.eval_strategy == "no" and not values.load_best_model_at_end and values.save_steps == 0.1
 
 
 @pytest.mark.parametrize(("loss", "sampler"), [("mnrl", "no_duplicates"), ("triplet", "batch_sampler")])
-def test_no_text_twice_in_a_batch_whose_rows_are_negatives_of_each_other(loss, sampler):
+def test_losses_with_in_batch_negatives_get_batches_without_duplicates(loss, sampler):
     assert arguments(recipe_for(loss)).batch_sampler == sampler
 
 
-def test_warm_up_by_its_old_name_is_the_same_share(capsys):
-    found = arguments(recipe_for(args={"warmup_ratio": 0.1}))
-    assert found.get_warmup_steps(1000) == 100
-    assert (
-        "train.args.warmup_ratio is called warmup_steps by now: 0.1 of all steps" in capsys.readouterr().err
-    )
+def test_warmup_ratio_becomes_the_same_fraction_of_warmup_steps(capsys):
+    values = arguments(recipe_for(args={"warmup_ratio": 0.1}))
+    assert values.get_warmup_steps(1000) == 100
+    assert "train.args.warmup_ratio is now called warmup_steps: 0.1 of all steps" in capsys.readouterr().err
 
 
-def test_half_precision_falls_back_with_a_line(monkeypatch, capsys):
+def test_unsupported_half_precision_falls_back_to_float32_with_a_note(monkeypatch, capsys):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False}, raising=False)
-    found = arguments(recipe_for(args={"bf16": True, "fp16": False}))
-    assert not found.bf16
+    values = arguments(recipe_for(args={"bf16": True, "fp16": False}))
+    assert not values.bf16
     assert capsys.readouterr().err == "bf16: the cpu here has none of its own; float32 is used in its place\n"
     assert not arguments(recipe_for(args={"fp16": True})).fp16
     assert "fp16: the cpu here has none of its own" in capsys.readouterr().err
 
 
-def test_bf16_is_used_where_the_device_has_it(monkeypatch, capsys):
+def test_bf16_is_used_if_the_device_supports_it(monkeypatch, capsys):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     assert arguments(recipe_for(args={"bf16": True})).bf16
     assert capsys.readouterr().err == ""
@@ -127,7 +127,7 @@ def test_bf16_is_used_where_the_device_has_it(monkeypatch, capsys):
     ("name", "package"),
     [("wandb", "wandb"), ("trackio", "'minerkit[tracking]'"), ("codecarbon", "'minerkit[tracking]'")],
 )
-def test_a_tracker_that_is_not_installed_names_its_package(name, package, monkeypatch):
+def test_a_missing_tracker_is_reported_with_its_package(name, package, monkeypatch):
     from transformers import integrations
 
     monkeypatch.setattr(integrations, "get_available_reporting_integrations", lambda: ["tensorboard"])

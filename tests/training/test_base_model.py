@@ -26,7 +26,7 @@ def folder(reranker, tmp_path) -> Path:
     return shutil.copytree(reranker, tmp_path / "base")
 
 
-def test_scratch_needs_nothing():
+def test_scratch_needs_no_model():
     check_base(recipe_for("scratch"))
 
 
@@ -38,7 +38,7 @@ def test_scratch_needs_nothing():
         ("./missing", "train.base: ./missing: no such model folder"),
     ],
 )
-def test_a_base_that_is_not_there(name, line, loss):
+def test_a_missing_base_model(name, line, loss):
     assert line in fault(recipe_for(name, loss))
 
 
@@ -58,7 +58,7 @@ def test_a_base_without_a_vocabulary(folder):
     assert "holds no vocabulary for its tokenizer" in fault(recipe_for(str(folder)))
 
 
-def test_texts_longer_than_the_base_takes(folder):
+def test_a_max_length_above_the_limit_of_the_base_model(folder):
     assert "train.max_length: 513 is above the 512 tokens" in fault(recipe_for(str(folder), max_length=513))
 
 
@@ -67,24 +67,24 @@ def test_a_folder_has_no_revisions(folder):
 
 
 @pytest.mark.parametrize(
-    ("loss", "args", "kept"),
+    ("loss", "args", "similarity"),
     [
         ("mnrl", {}, "cosine"),
         ("mnrl", {"similarity": "dot"}, "dot"),
         ("margin-mse", {"similarity": "dot"}, "dot"),
     ],
 )
-def test_vectors_are_compared_later_as_in_training(loss, args, kept, bi_encoder, tmp_path):
+def test_the_saved_model_has_the_similarity_of_the_loss(loss, args, similarity, bi_encoder, tmp_path):
     from sentence_transformers import SentenceTransformer
 
     recipe = recipe_for(bi_encoder, loss, loss_args=args, max_length=32)
     model = load_base(recipe, None, "cpu", 12)
     model.save_pretrained(str(tmp_path / "model"))
-    found = SentenceTransformer(str(tmp_path / "model"), device="cpu")
-    assert (found.similarity_fn_name, found.max_seq_length) == (kept, 32)
+    saved = SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    assert (saved.similarity_fn_name, saved.max_seq_length) == (similarity, 32)
 
 
-def test_scratch_is_made_from_the_texts_it_is_given(answers_run):
+def test_scratch_is_created_from_texts(answers_run):
     texts = answers_run[1].read("queries.parquet")["text"]
     model = load_base(recipe_for("scratch"), texts, "cpu", 12)
     assert model.num_labels == 1

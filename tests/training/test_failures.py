@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from minerkit.errors import TrainingError
 from minerkit.recipe.recipe import Train
-from minerkit.training.failures import mendable
+from minerkit.training.failures import explain_failures
 
 ARGUMENTS = SimpleNamespace(per_device_train_batch_size=64, gradient_accumulation_steps=2)
 
@@ -25,16 +25,19 @@ ARGUMENTS = SimpleNamespace(per_device_train_batch_size=64, gradient_accumulatio
         ("cached-mnrl", "set train.loss_args.mini_batch_size=8, or a lower train.max_length"),
     ],
 )
-def test_no_memory_says_what_to_set(loss, advice, tmp_path):
+def test_out_of_memory_is_reported_with_settings_that_need_less(loss, advice, tmp_path):
     train = Train(loss=loss, loss_args={"mini_batch_size": 16} if loss == "cached-mnrl" else {})
-    with pytest.raises(TrainingError, match="out of memory") as error, mendable(train, ARGUMENTS, tmp_path):
-        torch.zeros(1 << 50)  # more than there is anywhere
+    with (
+        pytest.raises(TrainingError, match="out of memory") as error,
+        explain_failures(train, ARGUMENTS, tmp_path),
+    ):
+        torch.zeros(1 << 50)  # more memory than any machine has
     assert advice in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory. Tried"), MemoryError()])
-def test_a_gpu_and_python_run_out_of_memory_alike(error, tmp_path):
-    with pytest.raises(TrainingError, match="out of memory"), mendable(Train(), ARGUMENTS, tmp_path):
+def test_errors_of_a_gpu_and_of_python_count_as_out_of_memory(error, tmp_path):
+    with pytest.raises(TrainingError, match="out of memory"), explain_failures(Train(), ARGUMENTS, tmp_path):
         raise error
 
 
@@ -56,8 +59,11 @@ def small_files():
         lambda path: path.write_bytes(bytes(200_000)),
     ],
 )
-def test_a_full_disk_is_one_clear_line(write, tmp_path, small_files):
-    with pytest.raises(TrainingError) as error, mendable(Train(), ARGUMENTS, tmp_path / "checkpoints"):
+def test_a_full_disk_is_reported_in_one_line(write, tmp_path, small_files):
+    with (
+        pytest.raises(TrainingError) as error,
+        explain_failures(Train(), ARGUMENTS, tmp_path / "checkpoints"),
+    ):
         write(tmp_path / "file")
     assert str(error.value) == (
         f"{tmp_path}/checkpoints: cannot write a checkpoint, the disk or a quota is full; free some space, "
@@ -65,12 +71,12 @@ def test_a_full_disk_is_one_clear_line(write, tmp_path, small_files):
     )
 
 
-def test_a_stop_says_where_the_same_command_goes_on(tmp_path):
+def test_an_interruption_names_the_checkpoint_to_resume_from(tmp_path):
     (tmp_path / "checkpoint-20").mkdir()
     (tmp_path / "checkpoint-20/whole.json").write_text("{}")
     with (
         pytest.raises(KeyboardInterrupt, match="goes on from checkpoint-20"),
-        mendable(Train(), ARGUMENTS, tmp_path),
+        explain_failures(Train(), ARGUMENTS, tmp_path),
     ):
         raise KeyboardInterrupt
 
@@ -78,7 +84,7 @@ def test_a_stop_says_where_the_same_command_goes_on(tmp_path):
 @pytest.mark.parametrize(
     "error", [RuntimeError("shapes do not match"), OSError(errno.EPIPE, "x"), KeyError("x")]
 )
-def test_other_errors_stay_as_they_are(error, tmp_path):
-    with pytest.raises(type(error)) as found, mendable(Train(), ARGUMENTS, tmp_path):
+def test_other_errors_are_not_changed(error, tmp_path):
+    with pytest.raises(type(error)) as raised, explain_failures(Train(), ARGUMENTS, tmp_path):
         raise error
-    assert found.value is error
+    assert raised.value is error

@@ -5,24 +5,24 @@ import pytest
 
 from minerkit.errors import RecipeError
 from minerkit.recipe.recipe import LOSSES, Train
-from minerkit.training.losses import check_loss, describe_loss, pos_weight
+from minerkit.training.losses import check_loss, describe_loss, resolve_pos_weight
 
 
-def test_bce_has_its_parameters():
-    found = describe_loss(Train(loss="bce", pos_weight=5))
-    assert (found.name, found.family) == ("BinaryCrossEntropyLoss", "cross_encoder")
-    assert found.parameters == {"activation_fn": "torch.nn.modules.linear.Identity", "pos_weight": 5}
+def test_bce_is_described_with_its_parameters():
+    description = describe_loss(Train(loss="bce", pos_weight=5))
+    assert (description.name, description.family) == ("BinaryCrossEntropyLoss", "cross_encoder")
+    assert description.parameters == {"activation_fn": "torch.nn.modules.linear.Identity", "pos_weight": 5}
     assert describe_loss("bce").parameters["pos_weight"] is None
 
 
-def test_mnrl_has_its_parameters():
-    found = describe_loss(Train(loss="mnrl", loss_args={"scale": 1.0, "similarity": "dot"}))
-    assert (found.name, found.family) == ("MultipleNegativesRankingLoss", "sentence_transformer")
-    assert (found.parameters["scale"], found.parameters["similarity_fct"]) == (1.0, "dot_score")
+def test_mnrl_is_described_with_its_parameters():
+    description = describe_loss(Train(loss="mnrl", loss_args={"scale": 1.0, "similarity": "dot"}))
+    assert (description.name, description.family) == ("MultipleNegativesRankingLoss", "sentence_transformer")
+    assert (description.parameters["scale"], description.parameters["similarity_fct"]) == (1.0, "dot_score")
     assert describe_loss("mnrl").parameters["scale"] == 20.0
 
 
-def test_the_weight_of_positives_is_of_no_concern_to_other_losses():
+def test_pos_weight_does_not_change_other_losses():
     assert describe_loss(Train(loss="mnrl", pos_weight=5)) == describe_loss("mnrl")
 
 
@@ -43,14 +43,14 @@ def test_losses_are_described_without_a_model(name):
         ("MatryoshkaLoss", "cannot be described by its name alone"),
     ],
 )
-def test_a_loss_that_is_not_there_is_one_clear_line(name, message):
+def test_an_unknown_loss_is_reported_in_one_line(name, message):
     with pytest.raises(RecipeError, match=name) as error:
         describe_loss(name)
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("given", "positives", "negatives", "weight"),
+    ("setting", "positives", "negatives", "weight"),
     [
         ("auto", 100, 500, 5),
         ("auto", 4, 17, 4.25),
@@ -61,9 +61,9 @@ def test_a_loss_that_is_not_there_is_one_clear_line(name, message):
         (None, 1, 9, None),
     ],
 )
-def test_the_weight_of_positives(given, positives, negatives, weight):
-    found = pos_weight(given, positives, negatives)
-    assert (found, type(found)) == (weight, type(weight))
+def test_the_weight_of_positives(setting, positives, negatives, weight):
+    resolved = resolve_pos_weight(setting, positives, negatives)
+    assert (resolved, type(resolved)) == (weight, type(weight))
 
 
 def test_the_documentation_lists_every_loss_with_its_formats():
@@ -74,16 +74,16 @@ def test_the_documentation_lists_every_loss_with_its_formats():
         if re.match(r"\| `[a-z-]+`.* \| a (reranker|bi-encoder) \|", line)
     ]
     listed = {
-        name: (trains.strip(), tuple(re.findall("`(.+?)`", shapes)), "with scores" in shapes)
-        for names, trains, shapes in rows
+        name: (model.strip(), tuple(re.findall("`(.+?)`", formats)), "with scores" in formats)
+        for names, model, formats in rows
         for name in re.findall("`(.+?)`", names)
     }
-    kinds = {"cross_encoder": "a reranker", "sentence_transformer": "a bi-encoder"}
-    assert listed == {name: (kinds[spec.family], spec.formats, spec.scores) for name, spec in LOSSES.items()}
+    models = {"cross_encoder": "a reranker", "sentence_transformer": "a bi-encoder"}
+    assert listed == {name: (models[spec.family], spec.formats, spec.scores) for name, spec in LOSSES.items()}
 
 
 @pytest.mark.parametrize(
-    ("loss", "made", "scores", "line"),
+    ("loss", "format_type", "scores", "line"),
     [
         ("mse", "labeled-pair", False, "train.loss: mse learns from scores; set format.scores: true"),
         ("bce", "labeled-pair", True, "train.loss: bce takes no scores; set format.scores: false"),
@@ -97,9 +97,9 @@ def test_the_documentation_lists_every_loss_with_its_formats():
         ("reranker-margin-mse", "n-tuple", True, None),
     ],
 )
-def test_a_loss_says_what_it_wants(loss, made, scores, line):
-    found = Train(loss=loss).format_fault(made, scores)
-    assert found == line if line is None else line in found
+def test_a_loss_that_does_not_fit_the_format_is_reported(loss, format_type, scores, line):
+    fault = Train(loss=loss).format_fault(format_type, scores)
+    assert fault == line if line is None else line in fault
 
 
 @pytest.mark.parametrize(

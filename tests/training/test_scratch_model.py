@@ -1,4 +1,4 @@
-"""Base models made from nothing but a run's own text."""
+"""The base model `scratch`, created from a run's own text."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def folder() -> Path:
     return scratch_folder(TEXTS, "cross_encoder", 12)
 
 
-def test_a_cross_encoder_gives_one_finite_score_a_pair(folder):
+def test_a_cross_encoder_returns_one_finite_score_per_pair(folder):
     model = CrossEncoder(str(folder), device="cpu")
     scores = model.predict([("晶圆如何抛光？", "A wafer is polished."), ("How?", "never seen zebra")])
     assert model.num_labels == 1
@@ -45,47 +45,47 @@ def test_a_cross_encoder_gives_one_finite_score_a_pair(folder):
     assert abs(scores).max() < float("inf")
 
 
-def test_a_sentence_transformer_takes_the_mean_of_its_tokens():
+def test_a_sentence_transformer_has_mean_pooling():
     model = SentenceTransformer(str(scratch_folder(TEXTS, "sentence_transformer", 12)), device="cpu")
     assert model[1].pooling_mode == "mean"
     assert model.encode(["How is a wafer polished?", "晶圆"]).shape == (2, 128)
 
 
 @pytest.mark.slow
-def test_other_processes_make_the_same_bytes(tmp_path):
-    found = set()
+def test_every_process_creates_the_same_bytes(tmp_path):
+    digests = set()
     for seed in ("1", "2"):
         cache = {"MINERKIT_CACHE": str(tmp_path / seed), "PYTHONHASHSEED": seed}
         command = [sys.executable, "-c", PRINT_DIGEST, *TEXTS]
-        found.add(subprocess.run(command, env=os.environ | cache, capture_output=True, check=True).stdout)
-    assert len(found) == 1
+        digests.add(subprocess.run(command, env=os.environ | cache, capture_output=True, check=True).stdout)
+    assert len(digests) == 1
 
 
-def test_a_seed_changes_the_weights_and_leaves_the_tokenizer(folder):
+def test_the_seed_changes_the_weights_and_not_the_tokenizer(folder):
     other = scratch_folder(TEXTS, "cross_encoder", 13)
     assert (folder / "tokenizer.json").read_bytes() == (other / "tokenizer.json").read_bytes()
     assert (folder / "model.safetensors").read_bytes() != (other / "model.safetensors").read_bytes()
 
 
-def test_other_texts_or_another_family_make_another_folder(folder):
+def test_texts_and_family_are_part_of_the_cache_key(folder):
     assert scratch_folder(TEXTS[:4], "cross_encoder", 12) != folder
     assert scratch_folder(TEXTS, "sentence_transformer", 12) != folder
 
 
-def test_what_the_cache_holds_is_not_made_again(folder):
-    made = (folder / "model.safetensors").stat().st_mtime_ns
+def test_a_cached_model_is_not_created_again(folder):
+    created = (folder / "model.safetensors").stat().st_mtime_ns
     assert scratch_folder(TEXTS, "cross_encoder", 12) == folder
-    assert (folder / "model.safetensors").stat().st_mtime_ns == made
+    assert (folder / "model.safetensors").stat().st_mtime_ns == created
     assert {path.name for path in folder.parent.iterdir() if path.name.startswith("tmp")} == set()
 
 
-def test_a_pair_is_written_with_special_tokens_and_the_side_of_each(folder):
+def test_a_pair_is_encoded_with_special_tokens_and_segments(folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    coded = tokenizer("wafer", "wafer pad", return_tensors=None)
-    tokens = tokenizer.convert_ids_to_tokens(coded["input_ids"])
+    encoded = tokenizer("wafer", "wafer pad", return_tensors=None)
+    tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"])
     end = tokens.index("[SEP]") + 1
     assert (tokens[0], tokens[-1], tokens.count("[SEP]")) == ("[CLS]", "[SEP]", 2)
-    assert coded["token_type_ids"] == [0] * end + [1] * (len(tokens) - end)
+    assert encoded["token_type_ids"] == [0] * end + [1] * (len(tokens) - end)
     assert tokenizer.convert_tokens_to_ids(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]) == [0, 1, 2, 3, 4]
 
 
@@ -94,23 +94,23 @@ def test_each_chinese_character_is_a_token(folder):
     assert tokenizer.tokenize("晶圆抛光") == list("晶圆抛光")
 
 
-def test_case_and_width_make_no_difference(folder):
+def test_case_and_character_width_are_ignored(folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert tokenizer.tokenize("ＷＡＦＥＲ") == tokenizer.tokenize("wafer") == ["wafer"]
 
 
-def test_an_untrained_cross_encoder_sees_which_words_the_texts_share(folder):
-    """What the second layer gathers at [CLS] grows with the share of the question that the text has."""
+def test_an_untrained_cross_encoder_flags_shared_words(folder):
+    """The flag at [CLS] after the second layer grows with the share of the question's words in the text."""
     import torch
 
     model = CrossEncoder(str(folder), device="cpu")
     question = "晶圆用研磨液"
     texts = ["晶圆用研磨液", "晶圆用水", "polished with a pad"]
-    coded = model.tokenizer([question] * 3, texts, padding=True, return_tensors="pt")
+    encoded = model.tokenizer([question] * 3, texts, padding=True, return_tensors="pt")
     with torch.no_grad():
-        gathered = model.model.bert(**coded).last_hidden_state[:, 0, -1].tolist()
-    assert gathered == sorted(gathered, reverse=True)
-    assert gathered[0] > gathered[2] + 1
+        flags = model.model.bert(**encoded).last_hidden_state[:, 0, -1].tolist()
+    assert flags == sorted(flags, reverse=True)
+    assert flags[0] > flags[2] + 1
 
 
 def test_the_model_is_small(folder):

@@ -9,7 +9,7 @@ from minerkit.recipe.recipe import LOSSES, Format, Recipe
 from minerkit.runtime.models import load_model
 from minerkit.runtime.progress import Reporter
 from minerkit.training.arguments import training_arguments
-from minerkit.training.trainer import fit, history
+from minerkit.training.trainer import fit, training_history
 
 
 def recipe_for(loss: str, **train) -> Recipe:
@@ -19,8 +19,8 @@ def recipe_for(loss: str, **train) -> Recipe:
     )
 
 
-def rows_for(shape: Format, negatives: int) -> pl.DataFrame:
-    """Rows of six queries with two positives each, as a run writes them."""
+def rows_for(format_: Format, negatives: int) -> pl.DataFrame:
+    """Training rows of six queries with two positives each, as a run writes them."""
     words = ["graph", "lease", "sulphur", "violin", "harbour", "tax"]
     queries = pl.DataFrame({"query_id": words, "text": [f"what is a {word}" for word in words]})
     pairs = [(word, f"{word}-{n}", 0.9 - n / 10) for word in words for n in range(2 + negatives)]
@@ -28,8 +28,10 @@ def rows_for(shape: Format, negatives: int) -> pl.DataFrame:
         pairs, schema={"query_id": pl.String, "doc_id": pl.String, "score": pl.Float32}, orient="row"
     )
     corpus = scored.select("doc_id", text=pl.format("text {} number {}", "query_id", "doc_id"))
-    place = pl.int_range(pl.len()).over("query_id")
-    return format_examples(queries, corpus, scored.filter(place < 2), scored.filter(place >= 2), shape)
+    position = pl.int_range(pl.len()).over("query_id")
+    return format_examples(
+        queries, corpus, scored.filter(position < 2), scored.filter(position >= 2), format_
+    )
 
 
 @pytest.fixture
@@ -38,17 +40,19 @@ def bases(reranker, bi_encoder) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("loss", "shape", "negatives", "labels"),
+    ("loss", "format_type", "negatives", "labels"),
     [
-        (name, shape, negatives, labels)
+        (name, format_type, negatives, labels)
         for name, spec in LOSSES.items()
-        for shape in spec.formats
-        for negatives in ((1, 5) if shape in ("n-tuple", "labeled-list") else (1,))
-        for labels in (("int", "float") if shape.startswith("labeled") and not spec.scores else ("int",))
+        for format_type in spec.formats
+        for negatives in ((1, 5) if format_type in ("n-tuple", "labeled-list") else (1,))
+        for labels in (
+            ("int", "float") if format_type.startswith("labeled") and not spec.scores else ("int",)
+        )
     ],
 )
-def test_every_loss_learns_from_every_format_it_takes(loss, shape, negatives, labels, bases, tmp_path):
-    format_ = Format(type=shape, scores=LOSSES[loss].scores, labels=labels)
+def test_every_loss_learns_from_every_format_it_takes(loss, format_type, negatives, labels, bases, tmp_path):
+    format_ = Format(type=format_type, scores=LOSSES[loss].scores, labels=labels)
     recipe = recipe_for(loss)
     assert recipe.train.format_fault(format_.type, format_.scores) is None
     model = load_model(bases[recipe.train.family], recipe.train.family, "cpu")
@@ -56,7 +60,7 @@ def test_every_loss_learns_from_every_format_it_takes(loss, shape, negatives, la
     rows, quiet = rows_for(format_, negatives), Reporter(quiet=True)
     arguments = training_arguments(recipe, tmp_path, "cpu", None, quiet)
     trainer = fit(recipe.train, model, arguments, rows, (12, 12 * negatives), None, quiet)
-    (row,) = history(trainer.state.log_history)
+    (row,) = training_history(trainer.state.log_history)
     assert math.isfinite(row["loss"]) and row["loss"] > 0 and math.isfinite(row["grad_norm"])
     after = model.state_dict()
     assert any(not torch.equal(after[name], weights) for name, weights in before.items())

@@ -94,14 +94,14 @@ class Cut(Exception):
 
 def cut_at(monkeypatch, step: int, when: str = "on_step_end") -> None:
     """End the process at a step: on_step_end is before it is measured and saved, on_save after."""
-    there = getattr(trainer._Checkpoints, when, lambda self, args, state, control, **kwargs: None)
+    there = getattr(trainer._CheckpointCallback, when, lambda self, args, state, control, **kwargs: None)
 
     def hook(self, args, state, control, **kwargs):
         there(self, args, state, control, **kwargs)
         if state.global_step == step:
             raise Cut
 
-    monkeypatch.setattr(trainer._Checkpoints, when, hook, raising=False)
+    monkeypatch.setattr(trainer._CheckpointCallback, when, hook, raising=False)
 
 
 def made(folder: Path) -> tuple[dict, dict]:
@@ -340,13 +340,13 @@ def test_the_labels_of_the_train_rows_are_those_of_the_statistics(run):
 
 
 def test_what_trackers_write_is_kept(run, reranking, monkeypatch):
-    begin = trainer._Checkpoints.on_train_begin
+    begin = trainer._CheckpointCallback.on_train_begin
 
     def track(self, args, state, control, **kwargs):
         begin(self, args, state, control, **kwargs)
         (Path(args.output_dir) / "emissions.csv").write_text("co2\n1\n")
 
-    monkeypatch.setattr(trainer._Checkpoints, "on_train_begin", track)
+    monkeypatch.setattr(trainer._CheckpointCallback, "on_train_begin", track)
     train(reranking, run, "cpu", quiet())
     assert (run / "logs/emissions.csv").read_text() == "co2\n1\n" and audit_run(run) == []
 

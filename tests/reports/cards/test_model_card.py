@@ -223,7 +223,7 @@ def test_a_training_taken_up_again_logs_all_of_it(of_reranker, sample_run, tmp_p
 
     recipe = of_reranker.recipe
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(trainer._Progress, "on_evaluate", killed)
+        patch.setattr(trainer._ProgressCallback, "on_evaluate", killed)
         train(recipe, sample_run, tmp_path / "run")
     again = train(recipe, sample_run, tmp_path / "run")
     assert again.account["resumed_from"] == 2
