@@ -134,6 +134,17 @@ def bi_encoder(minilm, tmp_path_factory) -> str:
     return saved
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch works on two threads, on a machine of any number of cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 def small_bert(maker, minilm: str, folder: str) -> None:
     import torch
     from transformers import AutoTokenizer, BertConfig

@@ -1,7 +1,6 @@
 import hashlib
 import resource
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -246,10 +245,11 @@ def test_a_cache_that_cannot_be_made_is_one_line(tmp_path):
 
 def test_a_second_process_says_that_it_waits_and_finds_what_the_first_stored(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "PATIENCE", 0.05)
-    waiting, said = threading.Event(), []
+    encoding, waiting, said = threading.Event(), threading.Event(), []
 
     def patient(texts: list[str], progress) -> np.ndarray:
-        assert waiting.wait(30)
+        encoding.set()
+        assert waiting.wait(60)
         return Counting()(texts)
 
     def say(line: str) -> None:
@@ -258,8 +258,7 @@ def test_a_second_process_says_that_it_waits_and_finds_what_the_first_stored(tmp
 
     with ThreadPoolExecutor() as pool:
         first = pool.submit(embed, tmp_path, TEXTS, patient)
-        while not list(tmp_path.rglob(".lock")):
-            time.sleep(0.01)
+        assert encoding.wait(60)
         encode = Counting()
         second = embed(tmp_path, TEXTS, encode, say=say)
         assert first.result().tolist() == second.tolist() == expected(TEXTS)

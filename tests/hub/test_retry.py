@@ -21,7 +21,7 @@ class Answer(Exception):
 def waits(monkeypatch) -> list[float]:
     """What was waited, without waiting."""
     found: list[float] = []
-    monkeypatch.setattr(retry.time, "sleep", found.append)
+    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=found.append))
     return found
 
 

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,7 @@ def test_batches_keep_to_the_budget_with_little_padding(model, seen, texts, monk
     assert sum(sizes) / sum(tokens for _, _, tokens in seen) < 1.05
 
 
-def test_a_batch_is_the_work_of_one_thread(model, texts, monkeypatch):
+def test_a_batch_is_the_work_of_one_thread(model, texts, monkeypatch, two_threads):
     from sentence_transformers import SentenceTransformer
 
     threads, original = [], SentenceTransformer.forward
@@ -126,12 +128,21 @@ def test_a_text_that_does_not_fit_alone_is_one_line(model, monkeypatch):
         Forward(model, "float32")(["a", "b"], "", "query")
 
 
-def test_an_interrupt_stops_the_work(model, seen, texts):
+def test_an_interrupt_stops_the_work(model, seen, texts, monkeypatch, two_threads):
+    from sentence_transformers import SentenceTransformer
+
+    quick = SentenceTransformer.forward
+
+    def slow(self, features, **kwargs):
+        time.sleep(0.05)  # there is time for an interrupt before all of the many batches are done
+        return quick(self, features, **kwargs)
+
     def stop(count):
         raise KeyboardInterrupt
 
-    before = torch.get_num_threads()
+    monkeypatch.setattr(SentenceTransformer, "forward", slow)
+    monkeypatch.setattr(forward, "CPU_BUDGET", 64)
     with pytest.raises(KeyboardInterrupt):
-        Forward(model, "float32")(texts * 4, "", "query", stop)
-    assert sum(rows for _, (rows, _), _ in seen) < len(texts) * 4
-    assert torch.get_num_threads() == before
+        Forward(model, "float32")(texts, "", "query", stop)
+    assert sum(rows for _, (rows, _), _ in seen) < len(texts)
+    assert torch.get_num_threads() == 2

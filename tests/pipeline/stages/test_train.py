@@ -177,12 +177,33 @@ def test_a_cut_training_goes_on_and_ends_the_same(kind, step, when, run, uncut, 
     assert made(run) == uncut(recipe)
 
 
+@pytest.fixture
+def falling(monkeypatch, bi_encoder):
+    """The dev metric falls with every step: the first checkpoint is the best, on every chip."""
+    start = load_file(Path(bi_encoder) / "model.safetensors")
+    dev_evaluator = module.dev_evaluator
+
+    def scripted(*arguments):
+        evaluator, metric = dev_evaluator(*arguments)
+
+        class Falling(type(evaluator)):
+            def __call__(self, model, *rest, **options):
+                now = model.transformers_model.state_dict()
+                moved = sum(float((now[name] - weights).abs().sum()) for name, weights in start.items())
+                return {**super().__call__(model, *rest, **options), metric: 1 / (1 + moved)}
+
+        evaluator.__class__ = Falling
+        return evaluator, metric
+
+    monkeypatch.setattr(module, "dev_evaluator", scripted)
+
+
 @pytest.mark.parametrize(
     "kind", ["early_stopping", pytest.param("accumulation", marks=slow), pytest.param("epochs", marks=slow)]
 )
-def test_a_cut_training_goes_on_with_what_it_counts(kind, run, retrieving, uncut, monkeypatch):
+def test_a_cut_training_goes_on_with_what_it_counts(kind, run, retrieving, uncut, monkeypatch, falling):
     own = {
-        "early_stopping": {"early_stopping": 2, "args": {**ARGS, "max_steps": 20, "learning_rate": 1e-9}},
+        "early_stopping": {"early_stopping": 2, "args": {**ARGS, "max_steps": 20}},
         "accumulation": {"args": {**ARGS, "gradient_accumulation_steps": 3}},
         "epochs": {"args": {"num_train_epochs": 3, "per_device_train_batch_size": 32, "learning_rate": 0.01}},
     }[kind]
@@ -219,27 +240,6 @@ def test_a_checkpoint_that_is_not_whole_is_skipped(cut, reranking, uncut, capsys
     train(reranking, cut, "cpu", Reporter())
     assert "Training goes on from checkpoint-2" in capsys.readouterr().err
     assert made(cut) == uncut(reranking)
-
-
-@pytest.fixture
-def falling(monkeypatch, bi_encoder):
-    """The dev metric falls with every step: the first checkpoint is the best, on every chip."""
-    start = load_file(Path(bi_encoder) / "model.safetensors")
-    dev_evaluator = module.dev_evaluator
-
-    def scripted(*arguments):
-        evaluator, metric = dev_evaluator(*arguments)
-
-        class Falling(type(evaluator)):
-            def __call__(self, model, *rest, **options):
-                now = model.transformers_model.state_dict()
-                moved = sum(float((now[name] - weights).abs().sum()) for name, weights in start.items())
-                return {**super().__call__(model, *rest, **options), metric: 1 / (1 + moved)}
-
-        evaluator.__class__ = Falling
-        return evaluator, metric
-
-    monkeypatch.setattr(module, "dev_evaluator", scripted)
 
 
 def test_a_run_that_was_moved_goes_on(run, retrieving, uncut, tmp_path, monkeypatch, capsys, falling):

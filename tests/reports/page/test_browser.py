@@ -64,6 +64,7 @@ def page(browser, page_file) -> Iterator[Any]:
     opened.on("pageerror", lambda error: heard.append(str(error)))
     opened.on("dialog", lambda dialog: (heard.append(dialog.message), dialog.dismiss()))
     opened.on("request", lambda request: asked.append(request.url))
+    opened.clock.install()  # a search waits for more letters: the test says when that time is over
     opened.goto(page_file.as_uri())
     yield opened
     assert heard == []
@@ -77,7 +78,7 @@ def queries(page) -> list[str]:
 
 def found(page) -> int:
     """Read how many queries the live region announces, once a search has settled."""
-    page.wait_for_timeout(200)
+    page.clock.run_for(200)
     return int(page.inner_text("#count").split()[0].replace(",", ""))
 
 
@@ -106,7 +107,7 @@ def test_search_finds_queries_and_documents_and_says_how_many(page):
     page.fill("input[name=find]", "plain answer, with")
     assert found(page) >= 1
     page.fill("input[name=find]", "no such words (anywhere")
-    page.wait_for_timeout(200)
+    page.clock.run_for(200)
     assert page.inner_text("#count").startswith("No query fits")
     assert page.is_disabled("#after")
     page.click("#clear")
@@ -147,7 +148,7 @@ def test_the_order_by_gap_goes_both_ways_and_over_pages(page):
     assert len(rising) == found(page) > 100
     assert rising == ordered(rising)
     page.select_option("select[name=order]", "-gap")
-    page.wait_for_timeout(200)
+    page.clock.run_for(200)
     assert gaps() == ordered(rising, reverse=True)[:20]
     assert page.inner_text("#place").startswith("1 of")
 
