@@ -23,15 +23,15 @@ def rate(dim: int) -> float:
     import torch
 
     from minerkit.runtime import torch_map
-    from minerkit.search import encode, fastest, products, room
+    from minerkit.search import encode, fastest_format, product_buffer, products
 
-    draw, form = np.random.default_rng(SEED), fastest("cpu")
+    draw, form = np.random.default_rng(SEED), fastest_format("cpu")
     queries, documents = (
         encode(draw.standard_normal((size, dim)).astype(np.float32), form).matrix for size in TILE
     )
 
     def multiplied(_: int) -> float:
-        out, tiles, started = room(queries, TILE[0] * TILE[1]), 0, time.perf_counter()
+        out, tiles, started = product_buffer(queries, TILE[0] * TILE[1]), 0, time.perf_counter()
         while time.perf_counter() - started < SECONDS:
             products(queries, documents, out)
             tiles += 1
@@ -43,7 +43,7 @@ def rate(dim: int) -> float:
 
 def main() -> None:
     """Print the rate."""
-    from minerkit.search import fastest
+    from minerkit.search import fastest_format
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=384)
     options = parser.parse_args()
     line = {
-        "format": fastest("cpu").name,
+        "format": fastest_format("cpu").name,
         "dim": options.dim,
         "multiplications_per_second": rate(options.dim),
     }

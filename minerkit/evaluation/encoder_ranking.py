@@ -40,8 +40,8 @@ def rankings(
     """
     ids = {"query_id": query_ids, "doc_id": doc_ids}
     left_out = to_positions(without, ids).sort("query_id", "doc_id")
-    blocked = Pairs.of(left_out["query_id"].to_numpy(), left_out["doc_id"].to_numpy())
-    hits = index.top(Request(queries, depth, blocked), progress)
+    excluded = Pairs.of(left_out["query_id"].to_numpy(), left_out["doc_id"].to_numpy())
+    hits = index.top(Request(queries, depth, excluded), progress)
     found = list_hits(np.arange(len(hits.documents)), hits)
     return to_ids(found.select("query_id", "doc_id", pl.col("rank").cast(pl.Int32), "score"), ids)
 

@@ -38,7 +38,7 @@ def retrieve(queries: SplitQueries, rules: Mine) -> pl.DataFrame:
     """
     requests = SearchRequests.of(queries, rules)
     searcher = queries.searcher or queries.index
-    ranked, *below = searcher.search(*requests.together[: None if queries.together else 1])
+    ranked, *below = searcher.search(*requests.every[: None if queries.single_pass else 1])
     found = _ranked(requests.positives, ranked.top(np.arange(len(queries.wanted))))
     if rules.judged:
         found = _with_judged(found, queries)
@@ -87,7 +87,7 @@ def _filled(
 
 def _search(queries: SplitQueries, rows: IntArray, request: Request, k: int) -> pl.DataFrame:
     """Search exactly for some queries."""
-    return list_hits(rows, queries.index.top(replace(request.only(rows), k=k)))
+    return list_hits(rows, queries.index.top(replace(request.subset(rows), k=k)))
 
 
 def _short(usable: pl.DataFrame, queries: SplitQueries) -> IntArray:

@@ -45,7 +45,7 @@ class SearchRequests:
             The requests.
         """
         relevant = queries.judged.filter(pl.col("relevance") > 0)
-        positives, blocked = _pairs(relevant), _pairs(relevant, queries.excluded)
+        positives, excluded = _pairs(relevant), _pairs(relevant, queries.excluded)
         scores = queries.index.pair_scores(queries.queries, positives.queries, positives.documents)
         scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int32).alias("rank"))
         lowest = np.full(len(queries.wanted), np.inf, np.float32)
@@ -56,7 +56,7 @@ class SearchRequests:
         return cls(
             positives=scored,
             best=Request(queries.queries, rules.keep, positives),
-            below=Request(queries.queries, most, blocked, ceilings),
+            below=Request(queries.queries, most, excluded, ceilings),
             sizes=sizes,
             ceilings=ceilings,
             fills=queries.window is None or rules.shortfall == "backfill",
@@ -79,7 +79,7 @@ class SearchRequests:
         return left.join(excluded, on=["query_id", "doc_id"], how="anti") if len(excluded) else left
 
     @property
-    def together(self) -> list[Request]:
+    def every(self) -> list[Request]:
         """All requests, for one search."""
         return [self.best, self.below] if self.fills else [self.best]
 

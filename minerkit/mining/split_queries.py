@@ -42,7 +42,7 @@ class SplitQueries:
     #: What does the first search of all queries; None: the index.
     searcher: Searcher | None = None
     #: Whether the first search looks below the ceilings of all queries, or a second one for short queries.
-    together: bool = True
+    single_pass: bool = True
 
     @classmethod
     def of(

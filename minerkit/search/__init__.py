@@ -1,6 +1,6 @@
 """The best documents of many queries under rules: exact, approximate with a measured recall, or by BM25.
 
-Vectors (or texts) and a `Request` come in: how many documents, which pairs are blocked, the highest score
+Vectors (or texts) and a `Request` come in: how many documents, which pairs are excluded, the highest score
 that may be found. `Hits` go out: positions and scores, the same on every machine.
 """
 

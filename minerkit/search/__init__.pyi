@@ -8,14 +8,14 @@ from .exact import ExactIndex as ExactIndex
 from .index import Index as Index
 from .index import Searcher as Searcher
 from .index import open_index as open_index
-from .ivf import Lists as Lists
+from .ivf import InvertedLists as InvertedLists
 from .plan import Plan as Plan
 from .plan import draw_sample as draw_sample
 from .plan import tune_search as tune_search
 from .quantise import encode as encode
-from .quantise import fastest as fastest
+from .quantise import fastest_format as fastest_format
+from .quantise import product_buffer as product_buffer
 from .quantise import products as products
-from .quantise import room as room
 from .request import Hits as Hits
 from .request import Pairs as Pairs
 from .request import Request as Request

@@ -21,7 +21,7 @@ def bm25_search(
     queries: Sequence[str],
     documents: Sequence[str],
     k: int,
-    blocked: Pairs,
+    excluded: Pairs,
     progress: Callable[[int], object] = id,
 ) -> Hits:
     """Find the k best documents of each query by BM25 as Lucene has it (Kamphuis et al. 2020).
@@ -33,7 +33,7 @@ def bm25_search(
         queries: n texts.
         documents: m texts.
         k: How many documents a query; one that shares no word with the query is never among them.
-        blocked: Pairs that are never returned.
+        excluded: Pairs that are never returned.
         progress: Called with the number of queries done, each time some are.
 
     Returns:
@@ -49,12 +49,12 @@ def bm25_search(
     best = np.full((len(asked), k), -np.inf, np.float32)
     rows = np.arange(len(asked))
     starts, stops = (
-        np.searchsorted(blocked.queries, rows),
-        np.searchsorted(blocked.queries, rows, side="right"),
+        np.searchsorted(excluded.queries, rows),
+        np.searchsorted(excluded.queries, rows, side="right"),
     )
     for row, terms in enumerate(asked):
         scores = np.round(index.get_scores_from_ids([vocabulary[word] for word in terms]), DECIMALS)
-        scores[blocked.documents[starts[row] : stops[row]]] = 0
+        scores[excluded.documents[starts[row] : stops[row]]] = 0
         places = _best(scores, k)
         found[row, : len(places)], best[row, : len(places)] = places, scores[places]
         if (row + 1) % STEP == 0 or row + 1 == len(asked):

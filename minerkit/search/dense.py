@@ -60,7 +60,7 @@ class DenseIndex:
         """Do nothing: a matrix of scores needs no preparation."""
 
     def top(self, request: Request, progress: Callable[[int], object] = id) -> Hits:
-        """Find the k best documents of each query that are not blocked and score at most its ceiling.
+        """Find the k best documents of each query that are not excluded and score at most its ceiling.
 
         Args:
             request: What is wanted of n queries.
@@ -112,7 +112,7 @@ class DenseHits:
         Returns:
             Their documents, best first.
         """
-        return rank_all(self.request.only(rows), self.documents)
+        return rank_all(self.request.subset(rows), self.documents)
 
 
 def rank_all(request: Request, documents: Vectors, memory: int = SCORES) -> Hits:
@@ -126,13 +126,13 @@ def rank_all(request: Request, documents: Vectors, memory: int = SCORES) -> Hits
     Returns:
         The best documents; of equal scores the earlier ones first.
     """
-    hits = Hits.none(len(request), min(request.k, len(documents)))
+    hits = Hits.empty(len(request), min(request.k, len(documents)))
     if not len(documents):
         return hits
     step = max(1, min(SCORES, memory) // (8 * len(documents)))
     for start in range(0, len(request), step):
         rows = np.arange(start, min(start + step, len(request)))
-        hits.put(rows, _rank(request.only(rows), documents))
+        hits.set_rows(rows, _rank(request.subset(rows), documents))
     return hits
 
 
@@ -141,7 +141,7 @@ def _rank(request: Request, documents: Vectors) -> Hits:
     blocks = (np.arange(at, min(at + BLOCK, count)) for at in range(0, count, BLOCK))
     parts = [queries @ documents.subset(block).as_float64().T for block in blocks]
     scores = round_scores(np.concatenate(parts, axis=1))
-    scores[request.blocked.queries, request.blocked.documents] = -np.inf
+    scores[request.excluded.queries, request.excluded.documents] = -np.inf
     if request.ceilings is not None:
         scores[exact_scores(scores) > request.ceilings[:, None]] = -np.inf
     # Scores are decimals, so that with the position one whole number holds the rank of each document.

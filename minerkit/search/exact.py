@@ -17,12 +17,12 @@ from minerkit.embeddings import Vectors
 from minerkit.runtime import even_shares, torch_map
 from minerkit.search.dense import rank_all
 from minerkit.search.dot_products import pair_scores
-from minerkit.search.quantise import FEW, Format, fastest
-from minerkit.search.quantised_documents import CodedDocuments
+from minerkit.search.quantise import FEW, ScanFormat, fastest_format
+from minerkit.search.quantised_documents import QuantisedDocuments
 from minerkit.search.request import Hits, Request
-from minerkit.search.rescore import Found
-from minerkit.search.scan import QueryTile, places
-from minerkit.search.top_k import Kept
+from minerkit.search.rescore import ScanResult
+from minerkit.search.scan import QueryTile, slots_per_query
+from minerkit.search.top_k import TopKCandidates
 
 __all__ = ["ExactIndex"]
 
@@ -30,10 +30,10 @@ IntArray = npt.NDArray[np.int64]
 
 #: Queries of a tile of scores, which stays in a core's cache; a GPU wants larger ones.
 TILE, GPU_TILE = 1024, 8192
-#: The most queries that go over the documents together.
-TOGETHER = 16384
-#: Bytes of a place on the board of a query, which has two for each that is kept.
-PLACE = 16
+#: The most queries that are searched at once.
+MOST_QUERIES = 16384
+#: Bytes of a slot for a candidate; a query has two slots for each document that it keeps.
+SLOT_BYTES = 16
 
 
 class ExactIndex:
@@ -48,14 +48,14 @@ class ExactIndex:
             memory: Bytes that a search may use.
         """
         self.documents, self.memory, self.device = documents, memory, device
-        self._made: dict[Format, CodedDocuments] = {}
+        self._quantised: dict[ScanFormat, QuantisedDocuments] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.documents)
 
     def top(self, request: Request, progress: Callable[[int], object] = id) -> Hits:
-        """Find the k best documents of each query that are not blocked and score at most its ceiling.
+        """Find the k best documents of each query that are not excluded and score at most its ceiling.
 
         Args:
             request: What is wanted of n queries.
@@ -64,15 +64,15 @@ class ExactIndex:
         Returns:
             The documents, best first; as many columns as are wanted, and as there are documents.
         """
-        hits = Hits.none(len(request), min(request.k, len(self)))
-        together = self._together(request)
+        hits = Hits.empty(len(request), min(request.k, len(self)))
+        together = self._queries_at_once(request)
         for start in range(0, len(request) if len(self) else 0, together):
             rows = np.arange(start, min(start + together, len(request)))
-            hits.put(rows, self.search(request.only(rows))[0].top(np.arange(len(rows))))
+            hits.set_rows(rows, self.search(request.subset(rows))[0].top(np.arange(len(rows))))
             progress(len(rows))
         return hits
 
-    def search(self, *requests: Request) -> list[Found]:
+    def search(self, *requests: Request) -> list[ScanResult]:
         """Go over the documents once for several requests of the same queries.
 
         Args:
@@ -81,74 +81,76 @@ class ExactIndex:
         Returns:
             What was found for each request.
         """
-        return self._scan(requests, self._fastest(), hopeful=True)
+        return self._scan(requests, self._fastest(), optimistic=True)
 
     def pair_scores(self, queries: Vectors, rows: IntArray, positions: IntArray) -> npt.NDArray[np.float32]:
         """Score pairs of a query and a document, as `minerkit.search.dot_products.pair_scores` does."""
         return pair_scores(queries, self.documents, rows, positions)
 
     def prepare(self) -> None:
-        """Code the documents now, on all cores, and not at the first search."""
+        """Quantise the documents now, on all cores, instead of at the first search."""
         self._coded(self._fastest())
 
-    def forget(self) -> None:
-        """Let the codes go, where few searches will follow; those make them again."""
-        self._made.clear()
+    def drop_codes(self) -> None:
+        """Free the codes; the next search makes them again."""
+        self._quantised.clear()
 
-    def again(self, request: Request, format: Format, hopeful: bool) -> Hits:
-        """Search for queries that a scan was not sure of.
+    def search_again(self, request: Request, format: ScanFormat, optimistic: bool) -> Hits:
+        """Search again for queries whose scan may have missed a document.
 
         Args:
             request: What is wanted of n queries.
-            format: How the scan multiplied.
-            hopeful: Whether it was hopeful.
+            format: The format of that scan.
+            optimistic: Whether that scan was optimistic.
 
         Returns:
             The documents, best first.
         """
-        everyone, sure = np.arange(len(request)), Format("float32", self.device)
-        # More codes of the same kind cannot tell what is below a ceiling.
-        if hopeful and request.ceilings is None:
-            return self._scan((request,), format, hopeful=False)[0].top(everyone)
+        all_rows, sure = np.arange(len(request)), ScanFormat("float32", self.device)
+        # Under a ceiling, codes of the same format would miss the same documents.
+        if optimistic and request.ceilings is None:
+            return self._scan((request,), format, optimistic=False)[0].top(all_rows)
         if format != sure:
-            return self._scan((request,), sure, hopeful=False)[0].top(everyone)
+            return self._scan((request,), sure, optimistic=False)[0].top(all_rows)
         return rank_all(request, self.documents, self.memory // 8)
 
-    def _fastest(self) -> Format:
-        """Choose how to multiply; in few dimensions eight bits save nothing."""
-        return fastest(self.device) if self.documents.dim > FEW else Format("float32", self.device)
+    def _fastest(self) -> ScanFormat:
+        """Choose the format of a scan; in few dimensions eight bits save nothing."""
+        return fastest_format(self.device) if self.documents.dim > FEW else ScanFormat("float32", self.device)
 
-    def _together(self, request: Request) -> int:
-        """Say how many queries go over the documents at once in a quarter of the memory."""
-        per_query = PLACE * places(request) + 2 * self.documents.dim
-        return max(TILE, min(TOGETHER, self.memory // 4 // per_query))
+    def _queries_at_once(self, request: Request) -> int:
+        """Compute how many queries fit into a quarter of the memory."""
+        per_query = SLOT_BYTES * slots_per_query(request) + 2 * self.documents.dim
+        return max(TILE, min(MOST_QUERIES, self.memory // 4 // per_query))
 
-    def _coded(self, format: Format) -> CodedDocuments:
-        """Code the documents when they are first searched."""
+    def _coded(self, format: ScanFormat) -> QuantisedDocuments:
+        """Quantise the documents when they are first searched in a format."""
         with self._lock:
-            if format not in self._made:
-                other = next(iter(self._made.values()), None)
+            if format not in self._quantised:
+                other = next(iter(self._quantised.values()), None)
                 if format.name == "float32" and other is not None:
-                    self._made[format] = other.in_float32()
+                    self._quantised[format] = other.in_float32()
                 else:
-                    self._made[format] = CodedDocuments.shuffled(self.documents, format, self.memory // 8)
-            return self._made[format]
+                    self._quantised[format] = QuantisedDocuments.shuffled(
+                        self.documents, format, self.memory // 8
+                    )
+            return self._quantised[format]
 
-    def _scan(self, requests: Sequence[Request], format: Format, hopeful: bool) -> list[Found]:
+    def _scan(self, requests: Sequence[Request], format: ScanFormat, optimistic: bool) -> list[ScanResult]:
         coded, size = self._coded(format), TILE if self.device == "cpu" else GPU_TILE
-        everyone = np.arange(len(requests[0]))
-        parts = [everyone[at : at + size] for at in range(0, len(everyone), size)]
+        all_rows = np.arange(len(requests[0]))
+        parts = [all_rows[at : at + size] for at in range(0, len(all_rows), size)]
 
-        def scanned(group: list[IntArray]) -> list[list[Kept]]:
+        def scanned(group: list[IntArray]) -> list[list[TopKCandidates]]:
             tiles = [
-                QueryTile([request.only(part) for request in requests], coded, hopeful) for part in group
+                QueryTile([request.subset(part) for request in requests], coded, optimistic) for part in group
             ]
             for chunk in coded.chunks():
                 for tile in tiles:
                     tile.scan(chunk)
-            return [tile.settled() for tile in tiles]
+            return [tile.finish() for tile in tiles]
 
         groups = [[part] for part in parts] if coded.held else even_shares(parts)
         kept = [tile for group in torch_map(scanned, groups, self.device) for tile in group]
-        again = functools.partial(self.again, format=format, hopeful=hopeful)
-        return Found.each(requests, self.documents, coded, parts, kept, again)
+        search_again = functools.partial(self.search_again, format=format, optimistic=optimistic)
+        return ScanResult.per_request(requests, self.documents, coded, parts, kept, search_again)

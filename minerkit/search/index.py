@@ -60,7 +60,7 @@ class Index(Searcher, Protocol):
         ...
 
     def top(self, request: Request, progress: Callable[[int], object] = id) -> Hits:
-        """Find the k best documents of each query that are not blocked and score at most its ceiling.
+        """Find the k best documents of each query that are not excluded and score at most its ceiling.
 
         Args:
             request: What is wanted of n queries.

@@ -1,4 +1,4 @@
-"""Whether to search approximately, and with how much effort: measured on some of the run's own queries."""
+"""The plan of a search: exact or approximate, with how many probes, measured on the run's own queries."""
 
 import math
 import time
@@ -22,43 +22,43 @@ if TYPE_CHECKING:  # these load numba, which a small search does without
 
 __all__ = ["Plan", "draw_sample", "recall", "tune_search"]
 
-#: Queries that an approximate search is measured on, and that an exact one is timed on at first.
+#: Queries on which an approximate search is measured, and on which an exact one is timed at first.
 SAMPLE, TIMED = 4096, 512
-#: The share of queries that what is asked first leaves short from which all is asked of every query at once:
-#: looking twice at all products takes about as long as making those of so many queries again.
-TOGETHER = 0.1
-#: Seconds of exact search from which `auto` looks for something faster.
-WORTH = 120.0
-#: The share of the lists that a query is searched in at first; how many times as many at each further try.
-SHARE, MORE = 1 / 16, 1.25
+#: All requests are searched in one pass if the first leaves at least this share of the queries short:
+#: comparing all products twice takes about as long as a second pass for so many queries.
+SINGLE_PASS_SHARE = 0.1
+#: Seconds of exact search from which `auto` tries an approximate one.
+EXACT_SECONDS = 120.0
+#: The share of the lists that a query probes at first, and the factor of each further try.
+FIRST_PROBES, PROBE_GROWTH = 1 / 16, 1.25
 SEED = 12
 PLAN = {"mode": pl.String, "together": pl.Boolean, "recall": pl.Float64, "probes": pl.Int64}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to search: exactly, or in so many of these lists, with the recall that was measured.
+    """How to search: exactly, or with so many probes of inverted lists, with the recall that was measured.
 
-    Either all requests are searched together for every query; or the first alone, which few queries leave
-    short.
+    In a single pass all requests are searched for every query. Otherwise the first request is searched for all
+    queries, and the others only for queries that it leaves short.
     """
 
     mode: Literal["exact", "ann"]
-    together: bool = True
+    single_pass: bool = True
     recall: float = 1.0
     probes: int = 0
     found: "Clusters | None" = None
 
     def facts(self) -> dict[str, str | float | int]:
-        """Say it in a JSON-ready mapping: mode and recall; of an approximate search, lists and probes."""
+        """Return mode and recall, and of an approximate search lists and probes, as a JSON-ready mapping."""
         facts: dict[str, str | float | int] = {"mode": self.mode, "recall": self.recall}
         if self.found is not None:
             facts |= {"lists": len(self.found.centroids), "probes": self.probes}
         return facts
 
     def frames(self) -> dict[str, pl.DataFrame]:
-        """Give the plan as tables, to be stored."""
-        plan = pl.DataFrame([[self.mode], [self.together], [self.recall], [self.probes]], schema=PLAN)
+        """Return the plan as tables, to be stored."""
+        plan = pl.DataFrame([[self.mode], [self.single_pass], [self.recall], [self.probes]], schema=PLAN)
         if self.found is None:
             return {"plan": plan}
         centroids = pl.DataFrame({"value": self.found.centroids.ravel()})
@@ -67,25 +67,27 @@ class Plan:
     @classmethod
     def of(cls, frames: dict[str, pl.DataFrame], dim: int) -> "Plan":
         """Read a plan that was stored."""
-        mode, together, measured, probes = frames["plan"].row(0)
+        mode, single_pass, measured, probes = frames["plan"].row(0)
         if mode == "exact":
-            return cls("exact", together)
+            return cls("exact", single_pass)
         from minerkit.search.ivf import Clusters
 
         centroids = frames["centroids"]["value"].to_numpy(writable=True).reshape(-1, dim)
-        return cls("ann", together, measured, probes, Clusters(centroids, frames["lists"]["list"].to_numpy()))
+        return cls(
+            "ann", single_pass, measured, probes, Clusters(centroids, frames["lists"]["list"].to_numpy())
+        )
 
     def searcher(self, index: Index) -> Searcher:
-        """Give what searches as planned, in the documents of an index."""
+        """Return the searcher that the plan asks for, over the documents of an index."""
         if self.found is None:
             return index
-        from minerkit.search.ivf import Lists
+        from minerkit.search.ivf import InvertedLists
 
-        return Lists(cast("ExactIndex", index), self.found, self.probes)
+        return InvertedLists(cast("ExactIndex", index), self.found, self.probes)
 
 
 def draw_sample(count: int) -> npt.NDArray[np.int64]:
-    """Draw the queries that a search is tuned on.
+    """Draw the queries on which a search is tuned.
 
     Args:
         count: How many queries there are.
@@ -101,14 +103,14 @@ def tune_search(index: Index, requests: Sequence[Request], count: int, spec: Sea
 
     Args:
         index: The documents.
-        requests: What will be asked, of some of the queries; of the same in each. What follows the first is
-            for queries that it leaves short.
+        requests: The requests of a sample of the queries; those after the first are for queries that it
+            leaves short.
         count: How many queries there are in all.
         spec: The recipe's `search` section.
 
     Returns:
-        The plan. An approximate search gets more effort until the share of the documents wanted that it
-        finds, over these queries, reaches the target for each request. `auto` takes it where it saves time.
+        The plan. The probes of an approximate search rise until its recall over these queries reaches the
+        target for each request. `auto` takes it where it saves time.
     """
     if index.device != "cpu" or isinstance(index, DenseIndex):
         return Plan("exact")
@@ -117,38 +119,38 @@ def tune_search(index: Index, requests: Sequence[Request], count: int, spec: Sea
 
 def _tuned(index: "ExactIndex", requests: Sequence[Request], count: int, spec: Search) -> Plan:
     """Time exact and approximate searches, and take the faster one that finds enough."""
-    from minerkit.search.ivf import Lists, clusters
+    from minerkit.search.ivf import InvertedLists, cluster_documents
 
-    everyone = np.arange(len(requests[0]))
-    timed = [request.only(everyone[:TIMED]) for request in requests]
+    all_rows = np.arange(len(requests[0]))
+    timed = [request.subset(all_rows[:TIMED]) for request in requests]
 
     def timing(requests: Sequence[Request]) -> tuple[Hits, float]:
         started = time.monotonic()
         return index.search(*requests)[0].top(np.arange(len(requests[0]))), time.monotonic() - started
 
     index.prepare()
-    timing([request.only(everyone[:1]) for request in requests])  # the first search may compile its loops
+    timing([request.subset(all_rows[:1]) for request in requests])  # the first search may compile its loops
     first, seconds = timing(timed)
-    exactly = Plan("exact", any(_short(first, request) >= TOGETHER for request in timed[1:]))
+    exactly = Plan("exact", any(_short(first, request) >= SINGLE_PASS_SHARE for request in timed[1:]))
     exact_seconds = seconds * count / max(1, len(timed[0]))
-    if spec.mode == "exact" or (spec.mode == "auto" and exact_seconds < WORTH):
+    if spec.mode == "exact" or (spec.mode == "auto" and exact_seconds < EXACT_SECONDS):
         return exactly
-    best = [found.top(everyone) for found in index.search(*requests)]
-    index.forget()  # lists have codes of their own
+    best = [found.top(all_rows) for found in index.search(*requests)]
+    index.drop_codes()  # lists have codes of their own
     started = time.monotonic()
-    found = clusters(index.documents)
-    made, probes = time.monotonic() - started, max(1, int(SHARE * len(found.centroids)))
-    lists = Lists(index, found, probes)
+    found = cluster_documents(index.documents)
+    made, probes = time.monotonic() - started, max(1, int(FIRST_PROBES * len(found.centroids)))
+    lists = InvertedLists(index, found, probes)
     while True:
         lists.probes, started = probes, time.monotonic()
-        hits = [found.top(everyone) for found in lists.search(*requests)]
-        seconds = made + (time.monotonic() - started) * count / max(1, len(everyone))
+        hits = [found.top(all_rows) for found in lists.search(*requests)]
+        seconds = made + (time.monotonic() - started) * count / max(1, len(all_rows))
         if spec.mode == "auto" and seconds > exact_seconds:
             return exactly
         measured = min(recall(*pair) for pair in zip(hits, best, strict=True))
         if measured >= spec.recall_target or probes == len(found.centroids):
             return Plan("ann", True, measured, probes, found)
-        probes = min(math.ceil(MORE * probes), len(found.centroids))
+        probes = min(math.ceil(PROBE_GROWTH * probes), len(found.centroids))
 
 
 def recall(hits: Hits, best: Hits) -> float:
@@ -167,12 +169,12 @@ def recall(hits: Hits, best: Hits) -> float:
 
 
 def _short(best: Hits, request: Request) -> float:
-    """Give the share of queries that get fewer documents for a request from the best than it wants."""
+    """Compute the share of queries for which the best documents hold fewer than a request asks for."""
     rows, places = np.nonzero(best.documents >= 0)
     documents, scores = best.documents[rows, places], exact_scores(best.scores[rows, places])
-    size = 1 + max(documents.max(initial=0), request.blocked.documents.max(initial=0))
-    blocked = request.blocked.queries * size + request.blocked.documents
-    counts = ~np.isin(rows * size + documents, blocked)
+    size = 1 + max(documents.max(initial=0), request.excluded.documents.max(initial=0))
+    excluded = request.excluded.queries * size + request.excluded.documents
+    counts = ~np.isin(rows * size + documents, excluded)
     if request.ceilings is not None:
         counts &= scores <= request.ceilings[rows]
     found = np.bincount(rows[counts], minlength=len(request))

@@ -1,8 +1,8 @@
-"""Vectors as small numbers: the form a scan multiplies, with a bound on what it gets wrong.
+"""Vectors quantised for a scan, with a bound on the error of their scores.
 
-Vectors are rotated at random, so that no dimension stands out, and rounded to eight bits where the chip
-multiplies these fastest, or to bfloat16; or they stay what they are, in float32. A score from codes is off by
-less than `noise` says; the scan keeps everything within twice that, and scores it again exactly.
+Vectors are rotated at random, so that no dimension stands out. Then they are rounded to eight bits where the
+chip multiplies these fastest, or to bfloat16; or they stay in float32. A score of codes is within
+`error_bound` of the exact score. The scan keeps every document within twice that, and scores it exactly.
 """
 
 import functools
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = [
     "FEW",
     "Codes",
-    "Format",
+    "ScanFormat",
     "encode",
-    "fastest",
+    "error_bound",
+    "fastest_format",
     "multiplies_bytes_exactly",
-    "noise",
+    "product_buffer",
     "products",
-    "room",
 ]
 
 Array = npt.NDArray[np.float32]
@@ -48,8 +48,8 @@ FEW = 16
 
 
 @dataclass(frozen=True)
-class Format:
-    """How a scan multiplies: a torch dtype by name, and the device."""
+class ScanFormat:
+    """The format in which a scan multiplies: a torch dtype by name, and the device."""
 
     name: str
     device: str
@@ -57,20 +57,20 @@ class Format:
 
 @dataclass(frozen=True)
 class Codes:
-    """Coded vectors: the matrix (n, dim), what a unit of each row stands for (n,), and lengths (n,)."""
+    """Quantised vectors: the matrix (n, dim), the score of one unit of each row (n,), and lengths (n,)."""
 
     matrix: "torch.Tensor"
     scales: Array
     lengths: Array
 
 
-def encode(vectors: Array, format: Format, together: bool = False) -> Codes:
-    """Code vectors.
+def encode(vectors: Array, format: ScanFormat, shared_scale: bool = False) -> Codes:
+    """Quantise vectors.
 
     Args:
         vectors: float32 of shape (n, dim).
-        format: How they will be multiplied.
-        together: Whether all rows share a scale, or each has its own.
+        format: The format in which they will be multiplied.
+        shared_scale: Whether all rows share a scale, or each has its own.
 
     Returns:
         The codes, on the format's device.
@@ -83,7 +83,7 @@ def encode(vectors: Array, format: Format, together: bool = False) -> Codes:
     rotated = _rotated(torch.from_numpy(vectors))
     lengths = rotated.norm(dim=1)
     largest = torch.maximum(rotated.amax(1), -rotated.amin(1)) / 127 if format.name == "int8" else lengths
-    if together and len(vectors):
+    if shared_scale and len(vectors):
         largest = largest.max().expand_as(largest)
     scales = torch.where(largest > 0, largest, 1.0)
     rotated /= scales[:, None]
@@ -91,7 +91,7 @@ def encode(vectors: Array, format: Format, together: bool = False) -> Codes:
     return Codes(matrix.to(format.device, getattr(torch, format.name)), scales.numpy(), lengths.numpy())
 
 
-def noise(queries: Codes, scale: float, longest: float, shortest: float, format: Format) -> Array:
+def error_bound(queries: Codes, scale: float, longest: float, shortest: float, format: ScanFormat) -> Array:
     """Bound the error of the scores of queries against documents.
 
     Args:
@@ -125,7 +125,7 @@ def noise(queries: Codes, scale: float, longest: float, shortest: float, format:
 
 
 def products(queries: "torch.Tensor", documents: "torch.Tensor", out: "torch.Tensor") -> "torch.Tensor":
-    """Multiply coded queries with coded documents.
+    """Multiply quantised queries with quantised documents.
 
     Args:
         queries: Shape (n, dim).
@@ -145,24 +145,24 @@ def products(queries: "torch.Tensor", documents: "torch.Tensor", out: "torch.Ten
     return tile
 
 
-def room(queries: "torch.Tensor", size: int) -> "torch.Tensor":
-    """Make room for so many products of coded queries; a thread has one room, used again."""
+def product_buffer(queries: "torch.Tensor", size: int) -> "torch.Tensor":
+    """Return memory for so many products of quantised queries; each thread has one buffer, used again."""
     import torch
 
     kind = torch.int32 if queries.dtype == torch.int8 else queries.dtype
     key = f"{kind} {queries.device}"
-    rooms: dict[str, torch.Tensor] = _rooms.__dict__
+    rooms: dict[str, torch.Tensor] = _buffers.__dict__
     if key not in rooms or len(rooms[key]) < size:
         rooms[key] = torch.empty(size, dtype=kind, device=queries.device)
     return rooms[key]
 
 
-_rooms = threading.local()
+_buffers = threading.local()
 
 
 @functools.cache
-def fastest(device: str) -> Format:
-    """Find what the chip multiplies fastest, by trying.
+def fastest_format(device: str) -> ScanFormat:
+    """Find the format that the chip multiplies fastest, by trying.
 
     Args:
         device: A torch device.
@@ -171,14 +171,14 @@ def fastest(device: str) -> Format:
         float16 on a GPU; else the fastest of int8, bfloat16 and float32.
     """
     if device != "cpu":
-        return Format("float16", device)
+        return ScanFormat("float16", device)
     vectors = np.random.default_rng(SEED).standard_normal((512, 256)).astype(np.float32)
 
     def seconds(name: str) -> float:
         if name == "int8" and not multiplies_bytes_exactly():
             return math.inf
-        codes = encode(vectors, Format(name, device))
-        out = room(codes.matrix, len(vectors) ** 2)
+        codes = encode(vectors, ScanFormat(name, device))
+        out = product_buffer(codes.matrix, len(vectors) ** 2)
         try:
             return min(_seconds(lambda: products(codes.matrix, codes.matrix, out)) for _ in range(8))
         except RuntimeError:  # the chip cannot multiply these
@@ -186,7 +186,7 @@ def fastest(device: str) -> Format:
 
     names = ("float32", "bfloat16", "int8")
     times = dict(zip(names, torch_map(seconds, names), strict=True))
-    return Format(min(times, key=lambda name: times[name]), device)
+    return ScanFormat(min(times, key=lambda name: times[name]), device)
 
 
 @functools.cache
@@ -202,7 +202,7 @@ def multiplies_bytes_exactly() -> bool:
     codes = torch.full((32, 64), 127, dtype=torch.int8)
     codes[::2] = -127
     try:
-        found = products(codes, codes, room(codes, len(codes) ** 2)).to(torch.int64)
+        found = products(codes, codes, product_buffer(codes, len(codes) ** 2)).to(torch.int64)
     except RuntimeError:
         return False
     whole = codes.to(torch.int64)

@@ -1,4 +1,4 @@
-"""Documents coded once and scanned many times, chunk by chunk: few in memory, many in a file."""
+"""Documents quantised once and scanned many times, chunk by chunk: few in memory, many in a file."""
 
 import copy
 import itertools
@@ -15,16 +15,16 @@ import numpy.typing as npt
 from minerkit.embeddings import Vectors
 from minerkit.errors import CacheError
 from minerkit.runtime import cache_folder, torch_map
-from minerkit.search.quantise import Codes, Format, encode
+from minerkit.search.quantise import Codes, ScanFormat, encode
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Chunk", "CodedDocuments"]
+__all__ = ["Chunk", "QuantisedDocuments"]
 
 #: Documents of a chunk, the unit of reading; and of a tile, the unit of scanning, on a CPU and on a GPU.
 CHUNK, TILE, GPU_TILE = 32768, 4096, 16384
-#: Documents that are read in one run.
+#: Neighbouring documents that are read at once.
 RUN = 64
 SEED = 12
 IntArray = npt.NDArray[np.integer[Any]]
@@ -32,7 +32,7 @@ IntArray = npt.NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Chunk:
-    """Coded documents: some tiles, from number `first` on, each with a scale of its own."""
+    """Quantised documents: some tiles, from number `first` on, each with a scale of its own."""
 
     first: int
     bounds: IntArray
@@ -40,24 +40,24 @@ class Chunk:
     scales: npt.NDArray[np.float32]
 
     def tiles(self) -> Iterator[tuple[int, int, "torch.Tensor", float]]:
-        """Give the number, the first column, the matrix and the scale of each tile."""
+        """Yield the number, the first column, the matrix and the scale of each tile."""
         for at, scale in enumerate(self.scales):
             start, stop = (int(edge - self.bounds[0]) for edge in self.bounds[at : at + 2])
             yield self.first + at, int(self.bounds[at]), self.matrix[start:stop], float(scale)
 
 
-class CodedDocuments:
-    """Documents in the order in which they are scanned: `order` leads from column to position."""
+class QuantisedDocuments:
+    """Documents in the order in which they are scanned: `order` maps columns to positions."""
 
     def __init__(
-        self, documents: Vectors, format: Format, memory: int, order: IntArray, bounds: IntArray
+        self, documents: Vectors, format: ScanFormat, memory: int, order: IntArray, bounds: IntArray
     ) -> None:
-        """Code documents.
+        """Quantise documents.
 
         Args:
             documents: n vectors.
-            format: How they will be multiplied.
-            memory: Bytes of codes that stay in memory; more go to a file.
+            format: The format in which they will be multiplied.
+            memory: Bytes of codes up to which all stay in memory; more go to a file.
             order: int32 of shape (n,): the position of each column.
             bounds: Integers: the column at which each tile starts, and n.
         """
@@ -71,7 +71,7 @@ class CodedDocuments:
         if self._kept and documents.dim * len(documents) * getattr(torch, format.name).itemsize > memory:
             cache_folder().mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=cache_folder())  # noqa: SIM115
-        self._put(order, bounds)
+        self._set_order(order, bounds)
         #: Lengths of the longest document and of the shortest that is not zero, and the largest scale.
         self.longest, self.shortest, self.scale = 0.0, math.inf, 0.0
         codes = torch_map(self._coded, range(len(bounds) - 1), format.device)
@@ -80,8 +80,8 @@ class CodedDocuments:
         if self._file is not None:
             self._file.flush()
 
-    def _put(self, order: IntArray, bounds: IntArray) -> None:
-        """Put the documents in an order, in tiles."""
+    def _set_order(self, order: IntArray, bounds: IntArray) -> None:
+        """Set the order of the documents, and their tiles."""
         self.order, self._bounds, self._scales = order, bounds, np.ones(len(bounds) - 1, np.float32)
         self.column = np.empty_like(order)
         self.column[order] = np.arange(len(order), dtype=np.int32)
@@ -90,10 +90,10 @@ class CodedDocuments:
         self._chunks = [part for part in np.split(np.arange(len(bounds) - 1), np.unique(edges)) if len(part)]
 
     @classmethod
-    def shuffled(cls, documents: Vectors, format: Format, memory: int) -> "CodedDocuments":
-        """Code documents in random order, so that those of any tile are a sample of all.
+    def shuffled(cls, documents: Vectors, format: ScanFormat, memory: int) -> "QuantisedDocuments":
+        """Quantise documents in random order, so that those of any tile are a sample of all.
 
-        They are read from disk in runs: runs are drawn, and shuffled with others.
+        Neighbours are read from disk together: runs of them are drawn, and shuffled with other runs.
         """
         on_disk = _as_stored(documents)
         draw = np.random.default_rng(SEED)
@@ -103,18 +103,18 @@ class CodedDocuments:
             draw.shuffle(order[start : start + CHUNK])
         return cls(documents, format, memory, order, _even(len(order), format.device))
 
-    def in_float32(self) -> "CodedDocuments":
-        """Give the same documents, not coded, in the order in which they are read fastest."""
+    def in_float32(self) -> "QuantisedDocuments":
+        """Return the same documents in float32, in the order in which they are read fastest."""
         plain = copy.copy(self)
-        plain.format = Format("float32", self.format.device)
+        plain.format = ScanFormat("float32", self.format.device)
         plain._held, plain._file, plain._kept = [], None, False
-        plain._put(_as_stored(self._documents), _even(len(self.order), self.format.device))
+        plain._set_order(_as_stored(self._documents), _even(len(self.order), self.format.device))
         plain.scale = 1.0
         return plain
 
     @property
     def held(self) -> bool:
-        """Whether all codes are in memory, so that going over them again costs nothing."""
+        """Whether all codes are in memory, so that scanning them again needs no reading."""
         return self._kept and self._file is None
 
     def chunks(self) -> Iterator[Chunk]:
@@ -130,7 +130,7 @@ class CodedDocuments:
             return
         kind, dim = getattr(torch, self.format.name), self._documents.dim
         edges = [self._bounds[tiles[0] : tiles[-1] + 2] for tiles in self._chunks]
-        if self._file is not None:  # several threads read, each at its own place and into its own memory
+        if self._file is not None:  # several threads read, each at its own position and into its own memory
             space = torch.empty((max(int(bounds[-1] - bounds[0]) for bounds in edges), dim), dtype=kind)
         for number, (tiles, bounds) in enumerate(zip(self._chunks, edges, strict=True)):
             if self._file is None:
@@ -148,7 +148,7 @@ class CodedDocuments:
 
     def _coded(self, tile: int) -> Codes:
         part = self.order[self._bounds[tile] : self._bounds[tile + 1]]
-        return encode(self._documents.subset(part).take(0, len(part)), self.format, together=True)
+        return encode(self._documents.subset(part).take(0, len(part)), self.format, shared_scale=True)
 
     def _add(self, tiles: IntArray, codes: list[Codes]) -> None:
         import torch
@@ -168,7 +168,7 @@ class CodedDocuments:
 
 
 def _as_stored(documents: Vectors) -> npt.NDArray[np.int32]:
-    """Give the order in which documents lie on disk."""
+    """Return the order in which documents lie on disk."""
     return np.argsort(documents.rows, kind="stable").astype(np.int32)
 
 

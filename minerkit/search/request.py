@@ -1,4 +1,4 @@
-"""What a search is asked, and what it gives."""
+"""The request of a search, and its result."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ import numpy.typing as npt
 
 from minerkit.embeddings import Vectors
 
-__all__ = ["Hits", "Limits", "Pairs", "Request"]
+__all__ = ["Ceilings", "Hits", "Pairs", "Request"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-Limits = npt.NDArray[np.float64] | None
+Ceilings = npt.NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """(query, document) positions, sorted by query: what a search must not return."""
+    """Pairs of a query and a document, by position, sorted by query: what a search must not return."""
 
     queries: IntArray
     documents: IntArray
@@ -28,8 +28,8 @@ class Pairs:
         return cls(queries[order], documents[order])
 
     @classmethod
-    def none(cls) -> "Pairs":
-        """List no pair."""
+    def empty(cls) -> "Pairs":
+        """Return no pairs."""
         return cls(np.empty(0, np.int64), np.empty(0, np.int64))
 
     def __add__(self, other: "Pairs") -> "Pairs":
@@ -37,7 +37,7 @@ class Pairs:
             np.concatenate([self.queries, other.queries]), np.concatenate([self.documents, other.documents])
         )
 
-    def only(self, rows: IntArray) -> "Pairs":
+    def subset(self, rows: IntArray) -> "Pairs":
         """Keep the pairs of some queries (ascending positions), renumbered to 0..len(rows)."""
         starts, stops = np.searchsorted(self.queries, rows), np.searchsorted(self.queries, rows, side="right")
         counts = stops - starts
@@ -49,24 +49,24 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Request:
-    """The k best documents wanted for each of n queries.
+    """A request for the k best documents of each of n queries.
 
-    None of the blocked pairs is wanted, and nothing above a query's ceiling (float64 of shape (n,)), where
-    there are ceilings.
+    Excluded pairs are not returned, nor documents that score above a query's ceiling (float64 of shape (n,)).
+    Without ceilings any score may be returned.
     """
 
     queries: Vectors
     k: int
-    blocked: Pairs
-    ceilings: Limits = None
+    excluded: Pairs
+    ceilings: Ceilings = None
 
     def __len__(self) -> int:
         return len(self.queries)
 
-    def only(self, rows: IntArray) -> "Request":
-        """Ask for some of the queries (ascending positions)."""
+    def subset(self, rows: IntArray) -> "Request":
+        """Keep some of the queries (ascending positions)."""
         ceilings = None if self.ceilings is None else self.ceilings[rows]
-        return Request(self.queries.subset(rows), self.k, self.blocked.only(rows), ceilings)
+        return Request(self.queries.subset(rows), self.k, self.excluded.subset(rows), ceilings)
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class Hits:
     scores: FloatArray
 
     @classmethod
-    def none(cls, n: int, k: int) -> "Hits":
-        """Begin with nothing."""
+    def empty(cls, n: int, k: int) -> "Hits":
+        """Return hits without any document."""
         return cls(np.full((n, k), -1, np.int64), np.full((n, k), -np.inf, np.float32))
 
-    def put(self, rows: IntArray, hits: "Hits") -> None:
-        """Take the result of some queries, which may be narrower."""
+    def set_rows(self, rows: IntArray, hits: "Hits") -> None:
+        """Set the hits of some queries; theirs may have fewer columns."""
         width = hits.documents.shape[1]
         self.documents[rows, :width], self.scores[rows, :width] = hits.documents, hits.scores

@@ -1,4 +1,4 @@
-"""What a scan has found, scored exactly."""
+"""The exact scores of what a scan has found, and the k best documents by them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,97 +11,97 @@ from minerkit.embeddings import Vectors
 from minerkit.runtime import jit, torch_map
 from minerkit.search.decimals import exact_scores
 from minerkit.search.dot_products import pair_scores
-from minerkit.search.quantised_documents import CodedDocuments
+from minerkit.search.quantised_documents import QuantisedDocuments
 from minerkit.search.request import Hits, Request
-from minerkit.search.top_k import Kept
+from minerkit.search.top_k import TopKCandidates
 
-__all__ = ["Found"]
+__all__ = ["ScanResult"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Integers = npt.NDArray[np.integer[Any]]
 #: Candidates scored at once.
-AT_ONCE = 1 << 18
+PAIRS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a scan has found for a request, by scores that are off a little: not yet scored exactly.
+class ScanResult:
+    """The candidates that a scan has found for a request, by approximate scores.
 
-    Queries come in parts: positions, and what was kept for each. `again` searches for what is not sure; an
-    approximate search leaves it at that.
+    Queries come in tiles: their positions, and the candidates of each. `search_again` searches for queries
+    that may miss a document; an approximate search has none.
     """
 
     request: Request
     documents: Vectors
-    coded: CodedDocuments
-    parts: list[tuple[IntArray, Kept]]
-    again: Callable[[Request], Hits] | None = None
+    coded: QuantisedDocuments
+    parts: list[tuple[IntArray, TopKCandidates]]
+    search_again: Callable[[Request], Hits] | None = None
 
     @classmethod
-    def each(
+    def per_request(
         cls,
         requests: Sequence[Request],
         documents: Vectors,
-        coded: CodedDocuments,
+        coded: QuantisedDocuments,
         parts: list[IntArray],
-        kept: list[list[Kept]],
-        again: Callable[[Request], Hits] | None = None,
-    ) -> "list[Found]":
-        """Say what was found for each request, from what was kept of each part of the queries for each."""
+        kept: list[list[TopKCandidates]],
+        search_again: Callable[[Request], Hits] | None = None,
+    ) -> "list[ScanResult]":
+        """Make the result of each request from the candidates of each tile of queries."""
         found = []
         for number, request in enumerate(requests):
             own = [(part, of_each[number]) for part, of_each in zip(parts, kept, strict=True)]
-            found.append(cls(request, documents, coded, own, again))
+            found.append(cls(request, documents, coded, own, search_again))
         return found
 
     def top(self, rows: IntArray) -> Hits:
-        """Score exactly what was found for some queries, and search again where something may be missing.
+        """Score the candidates of some queries exactly, and search again where a document may be missing.
 
         Args:
-            rows: Positions of queries, ascending; each is asked for once.
+            rows: Positions of queries, ascending; each at most once.
 
         Returns:
             Their documents, best first; as many columns as are wanted, and as there are documents.
         """
-        hits = Hits.none(len(rows), min(self.request.k, len(self.documents)))
+        hits = Hits.empty(len(rows), min(self.request.k, len(self.documents)))
 
-        def settled(at: tuple[IntArray, Kept]) -> IntArray:
+        def finish(at: tuple[IntArray, TopKCandidates]) -> IntArray:
             part, kept = at
             low, high = np.searchsorted(rows, [part[0], part[-1] + 1])
             own = rows[low:high]
-            found, sure = _settle(
-                self.request.only(own), kept, own - part[0], self.coded.order, self.documents
+            found, sure = _rescore(
+                self.request.subset(own), kept, own - part[0], self.coded.order, self.documents
             )
-            hits.put(np.arange(low, high), found)
+            hits.set_rows(np.arange(low, high), found)
             return own[~sure]
 
-        unsure = np.concatenate([rows[:0], *torch_map(settled, self.parts, self.coded.format.device)])
-        if len(unsure) and self.again is not None:
-            hits.put(np.searchsorted(rows, unsure), self.again(self.request.only(unsure)))
+        unsure = np.concatenate([rows[:0], *torch_map(finish, self.parts, self.coded.format.device)])
+        if len(unsure) and self.search_again is not None:
+            hits.set_rows(np.searchsorted(rows, unsure), self.search_again(self.request.subset(unsure)))
         return hits
 
 
-def _settle(
-    request: Request, kept: Kept, rows: IntArray, order: npt.NDArray[np.integer], documents: Vectors
+def _rescore(
+    request: Request, kept: TopKCandidates, rows: IntArray, order: npt.NDArray[np.integer], documents: Vectors
 ) -> tuple[Hits, npt.NDArray[np.bool_]]:
-    """Score what a scan has left exactly, and take the best.
+    """Score candidates exactly, and take the k best of each query.
 
     Args:
-        request: What is wanted of n queries.
-        kept: What may be among their best.
-        rows: int64 of shape (n,): which of its rows they are.
-        order: The position of each column.
-        documents: What the positions mean.
+        request: The request of n queries.
+        kept: The candidates of a tile of queries.
+        rows: int64 of shape (n,): the rows of the n queries in the tile.
+        order: The position of the document in each column.
+        documents: All documents.
 
     Returns:
-        The best documents; and bool of shape (n,): whether nothing is missing for want of room.
+        The best documents; and bool of shape (n,): whether no better document can be missing.
     """
-    hits = Hits.none(len(rows), min(request.k, len(documents)))
+    hits = Hits.empty(len(rows), min(request.k, len(documents)))
     ends, start = np.cumsum(np.diff(kept.starts)[rows]), 0
     while start < len(rows):
         before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + AT_ONCE, side="right")))
+        stop = max(start + 1, int(np.searchsorted(ends, before + PAIRS_AT_ONCE, side="right")))
         columns, starts = kept.of(rows[start:stop])
         asked, positions = np.repeat(np.arange(stop - start), np.diff(starts)), order[columns]
         queries = request.queries.subset(np.arange(start, stop))

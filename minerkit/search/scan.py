@@ -1,4 +1,4 @@
-"""One pass of queries over coded documents, tile by tile, without ever writing out the scores."""
+"""A pass of queries over quantised documents, tile by tile; the scores are never written out."""
 
 import math
 from collections.abc import Sequence
@@ -8,116 +8,126 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.search.quantise import encode, noise, products, room
-from minerkit.search.quantised_documents import Chunk, CodedDocuments
+from minerkit.search.quantise import encode, error_bound, product_buffer, products
+from minerkit.search.quantised_documents import Chunk, QuantisedDocuments
 from minerkit.search.request import Pairs, Request
-from minerkit.search.top_k import Board, Kept
+from minerkit.search.top_k import TopK, TopKCandidates
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Asking", "QueryTile", "places"]
+__all__ = ["QueryTile", "TileQueries", "slots_per_query"]
 
 IntArray = npt.NDArray[np.int64]
 
-#: Products that are made at once, and on a GPU.
+#: Products computed at once on a CPU, and on a GPU.
 PRODUCTS, GPU_PRODUCTS = 1 << 20, 1 << 27
-#: Times as many documents as before after which the boards are tidied again.
-PATIENCE = 4
-#: Standard deviations by which a sample may hold more of the best documents than its share.
+#: The candidates are pruned again when this many times as many documents have been scanned.
+PRUNE_FACTOR = 4
+#: Standard deviations by which a sample may hold more of the k best documents than its share.
 DEVIATIONS = 3.5
-#: The least room of a query for documents that may be among its best; below a ceiling there may be a crowd.
-ROOM, CROWD = 96, 8192
+#: The fewest slots of a query for its candidates; under a ceiling many documents may score alike.
+SLOTS, SLOTS_BELOW_CEILING = 96, 8192
 
 
-def places(request: Request) -> int:
-    """Say how many documents a query has room for."""
-    return max(ROOM if request.ceilings is None else CROWD, 2 * request.k)
+def slots_per_query(request: Request) -> int:
+    """Compute how many candidates a query can keep."""
+    return max(SLOTS if request.ceilings is None else SLOTS_BELOW_CEILING, 2 * request.k)
 
 
 @dataclass(frozen=True)
-class Asking:
-    """Which tiles each query is to be compared with: rows of queries, ascending, by tile."""
+class TileQueries:
+    """The queries to compare with each tile: rows of queries, ascending, by tile."""
 
     rows: IntArray
     starts: IntArray
 
     def of(self, tile: int) -> IntArray:
-        """Give the rows that ask for a tile."""
+        """Return the rows of the queries of a tile."""
         return self.rows[self.starts[tile] : self.starts[tile + 1]]
 
 
 class QueryTile:
-    """Some queries on their way over the documents, with a board for each request that is made of them."""
+    """A tile of queries during a scan, with the running top k of each request."""
 
-    def __init__(self, requests: Sequence[Request], documents: CodedDocuments, hopeful: bool = False) -> None:
-        """Code the queries.
+    def __init__(
+        self, requests: Sequence[Request], documents: QuantisedDocuments, optimistic: bool = False
+    ) -> None:
+        """Quantise the queries.
 
         Args:
-            requests: What is wanted of n queries, the same in each.
-            documents: What will be scanned.
-            hopeful: Raise thresholds by what is likely, taking the documents scanned for a sample of all:
-                much less is looked at, and a few queries have to be searched again.
+            requests: Requests of the same n queries.
+            documents: The documents that will be scanned.
+            optimistic: Treat the documents scanned so far as a sample of all, and raise thresholds to what is
+                likely: far fewer documents pass, and a few queries have to be searched again.
         """
         format, queries = documents.format, requests[0].queries
         self._codes = encode(queries.take(0, len(queries)), format)
-        # Rounding to six decimals comes on top of what the codes get wrong.
-        error = noise(self._codes, documents.scale, documents.longest, documents.shortest, format) + 1e-6
-        self._boards = [_board(request, documents, np.asarray(error, np.float32)) for request in requests]
-        self._everyone = np.arange(len(queries))
-        self._hopeful, self._documents = hopeful, len(documents.order)
-        self._seen, self._tidied = 0, 0
+        # The rounding to six decimals adds to the error of the codes.
+        error = (
+            error_bound(self._codes, documents.scale, documents.longest, documents.shortest, format) + 1e-6
+        )
+        self._top_ks = [
+            _open_top_k(request, documents, np.asarray(error, np.float32)) for request in requests
+        ]
+        self._all_rows = np.arange(len(queries))
+        self._optimistic, self._documents = optimistic, len(documents.order)
+        self._scanned, self._pruned_at = 0, 0
 
     def scan(self, chunk: Chunk) -> None:
-        """Take from a chunk of documents what may be among the best of any query.
+        """Take the documents of a chunk that may be among the k best of any query.
 
         Args:
             chunk: Documents that were not scanned before.
         """
         for _, start, matrix, scale in chunk.tiles():
-            self._seen += len(matrix)
-            self._compare(self._everyone, matrix, start, scale)
-            if self._seen >= PATIENCE * max(self._tidied, len(matrix)):  # a threshold rises fast at first
-                for board in self._boards:
-                    board.tidy(self._reach(board.k))
-                self._tidied = self._seen
+            self._scanned += len(matrix)
+            self._compare(self._all_rows, matrix, start, scale)
+            if self._scanned >= PRUNE_FACTOR * max(
+                self._pruned_at, len(matrix)
+            ):  # a threshold rises fast at first
+                for top_k in self._top_ks:
+                    top_k.prune(self._expected_rank(top_k.k))
+                self._pruned_at = self._scanned
 
-    def probe(self, chunk: Chunk, asking: Asking) -> None:
-        """Take from a chunk of documents what may be among the best of the queries that ask for a tile.
+    def probe(self, chunk: Chunk, tile_queries: TileQueries) -> None:
+        """Take the documents of a chunk that may be among the k best of the queries of their tile.
 
         Args:
             chunk: Documents that were not scanned before.
-            asking: Which queries ask for which tile.
+            tile_queries: The queries to compare with each tile.
         """
         for number, start, matrix, scale in chunk.tiles():
             if len(matrix):
-                self._compare(asking.of(number), matrix, start, scale)
+                self._compare(tile_queries.of(number), matrix, start, scale)
 
     def _compare(self, rows: IntArray, matrix: "torch.Tensor", start: int, scale: float) -> None:
-        """Compare some queries with a tile, so many at a time that their products stay in a core's cache."""
+        """Compare queries with a tile, so many at a time that their products stay in a core's cache."""
         import torch
 
         most = PRODUCTS if matrix.device.type == "cpu" else GPU_PRODUCTS
-        out, step = room(self._codes.matrix, max(most, len(matrix))), max(1, most // len(matrix))
+        out, step = product_buffer(self._codes.matrix, max(most, len(matrix))), max(1, most // len(matrix))
         for part in (rows[at : at + step] for at in range(0, len(rows), step)):
             asked = self._codes.matrix.index_select(0, torch.from_numpy(part).to(matrix.device))
             tile, units = products(asked, matrix, out), self._codes.scales[part] * scale
-            for board in self._boards:
-                board.take(tile, part, start, units, self._reach(board.k))
+            for top_k in self._top_ks:
+                top_k.take_products(tile, part, start, units, self._expected_rank(top_k.k))
 
-    def settled(self) -> list[Kept]:
-        """Finish: give what may be among the k best, for each request."""
-        return [board.settled() for board in self._boards]
+    def finish(self) -> list[TopKCandidates]:
+        """Return the candidates of each request."""
+        return [top_k.finish() for top_k in self._top_ks]
 
-    def _reach(self, k: int) -> int:
-        """Say how many of the k best are among the documents seen so far, at most, as good as certainly."""
-        if not self._hopeful:
+    def _expected_rank(self, k: int) -> int:
+        """Bound how many of the k best documents are among those scanned so far, almost certainly."""
+        if not self._optimistic:
             return k
-        mean = k * self._seen / self._documents
+        mean = k * self._scanned / self._documents
         return min(k, math.ceil(mean + DEVIATIONS * math.sqrt(mean) + 2))
 
 
-def _board(request: Request, documents: CodedDocuments, error: npt.NDArray[np.float32]) -> Board:
-    columns = documents.column[request.blocked.documents].astype(np.int64)
-    shut = Pairs(request.blocked.queries, columns)
-    return Board(min(request.k, len(documents.order)), places(request), error, shut, request.ceilings)
+def _open_top_k(request: Request, documents: QuantisedDocuments, error: npt.NDArray[np.float32]) -> TopK:
+    columns = documents.column[request.excluded.documents].astype(np.int64)
+    excluded = Pairs(request.excluded.queries, columns)
+    return TopK(
+        min(request.k, len(documents.order)), slots_per_query(request), error, excluded, request.ceilings
+    )

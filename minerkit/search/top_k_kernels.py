@@ -1,7 +1,8 @@
-"""The loops of a scan, compiled: what is of interest in a tile of products goes on its queries' board.
+"""The compiled loops of a scan: candidates of a tile of products go to the slots of their queries.
 
-A board's state is a tuple of arrays, named as in `Board`; n queries have a row each. What a query holds
-begins at its place; a query that has filled its places, and may have more, is moved to where there are more.
+The state of a top k is a tuple of arrays, named as in `TopK`, with a row a query. The candidates of a query
+begin at its first slot. A query whose slots are full, and that may have more candidates, is moved to where
+there are more slots.
 """
 
 from typing import Any
@@ -12,164 +13,166 @@ import numpy.typing as npt
 from minerkit.runtime import jit, jit_inline
 from minerkit.search.top_k_thresholds import comparable_limit, kth_peak, needed_score
 
-__all__ = ["State", "add", "settle", "take", "tidy"]
+__all__ = ["State", "add_scored", "finish", "prune", "take_products"]
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.integer[Any]]
-#: values, columns, places, counts, limits, free, threshold, floor, noise, ceilings, starts, shut.
+#: values, columns, slots, counts, limits, free, threshold, floor, error_bound, ceilings, starts, excluded.
 State = tuple[
     FloatArray, IntArray, IntArray, IntArray, IntArray, IntArray, FloatArray, FloatArray, FloatArray,
     FloatArray, IntArray, IntArray,
 ]  # fmt: skip
 
-#: Products that are looked at together: as many as a mask has bits.
+#: Products that are compared at once: as many as a mask has bits.
 GROUP = 64
 
 
 @jit
-def take(
-    state: State, k: int, room: int, tile: npt.NDArray[Any], rows: IntArray, start: int, units: FloatArray
+def take_products(
+    state: State, k: int, capacity: int, tile: npt.NDArray[Any], rows: IntArray, start: int, units: FloatArray
 ) -> None:
-    """Take what is of interest from products.
+    """Take the candidates of a tile of products.
 
     Args:
-        state: What the board knows.
+        state: The state of a top k.
         k: The rank whose score sets thresholds.
-        room: Documents a query keeps.
+        capacity: Candidates that a query keeps at most.
         tile: int32 or float32 of shape (m, d): products of queries with documents.
         rows: int64 of shape (m,): the queries.
         start: The column of the first document.
         units: float32 of shape (m,): the score that a product of one stands for.
     """
-    values, columns, places, counts, limits, _, threshold, _, noise, ceilings, starts, shut = state
+    values, columns, slots, counts, limits, _, threshold, _, error_bound, ceilings, starts, excluded = state
     masks, found = np.empty(tile.shape[1] // GROUP, np.uint64), np.empty(tile.shape[1], np.int32)
     for at in range(len(rows)):
         row, products, unit = rows[at], tile[at], units[at]
-        high = comparable_limit(products, (ceilings[row] + noise[row]) / unit)
-        if threshold[row] == -np.inf:  # the k-th best of the documents that count is at least this
+        high = comparable_limit(products, (ceilings[row] + error_bound[row]) / unit)
+        if threshold[row] == -np.inf:  # the k-th best of the documents allowed is at least this
             others = starts[row + 1] - starts[row]
-            sure = comparable_limit(products, (ceilings[row] - noise[row]) / unit)
-            threshold[row] = kth_peak(products, k + others, sure) * unit - 2 * noise[row]
+            sure = comparable_limit(products, (ceilings[row] - error_bound[row]) / unit)
+            threshold[row] = kth_peak(products, k + others, sure) * unit - 2 * error_bound[row]
         low = comparable_limit(products, threshold[row] / unit)
-        for turn in range(_passed(products, low, high, masks, found)):
+        for turn in range(_between(products, low, high, masks, found)):
             product, column = products[found[turn]], start + found[turn]
-            if product > low and _counts(starts, shut, row, column):
+            if product > low and _is_allowed(starts, excluded, row, column):
                 if counts[row] == limits[row]:
-                    _tidy(state, k, room, row)
+                    _prune_query(state, k, capacity, row)
                     low = comparable_limit(products, threshold[row] / unit)
                     if product <= low:
                         continue
-                place = places[row] + counts[row]
-                values[place], columns[place] = product * unit, column
+                slot = slots[row] + counts[row]
+                values[slot], columns[slot] = product * unit, column
                 counts[row] += 1
 
 
 @jit
-def add(state: State, k: int, room: int, rows: IntArray, columns: IntArray, scores: FloatArray) -> None:
-    """Take documents that were found elsewhere.
+def add_scored(
+    state: State, k: int, capacity: int, rows: IntArray, columns: IntArray, scores: FloatArray
+) -> None:
+    """Take candidates with their scores.
 
     Args:
-        state: What the board knows.
+        state: The state of a top k.
         k: The rank whose score sets thresholds.
-        room: Documents a query keeps.
+        capacity: Candidates that a query keeps at most.
         rows: Integers of shape (m,): queries.
         columns: Integers of shape (m,): a document for each.
         scores: float32 of shape (m,): its score.
     """
-    values, held, places, counts, limits, _, threshold, _, noise, ceilings, starts, shut = state
+    values, held, slots, counts, limits, _, threshold, _, error_bound, ceilings, starts, excluded = state
     for at in range(len(rows)):
         row, score = rows[at], scores[at]
-        if score <= ceilings[row] + noise[row] and _counts(starts, shut, row, columns[at]):
+        if score <= ceilings[row] + error_bound[row] and _is_allowed(starts, excluded, row, columns[at]):
             if counts[row] == limits[row]:
-                _tidy(state, k, room, row)
+                _prune_query(state, k, capacity, row)
             if score > threshold[row]:
-                place = places[row] + counts[row]
-                values[place], held[place] = score, columns[at]
+                slot = slots[row] + counts[row]
+                values[slot], held[slot] = score, columns[at]
                 counts[row] += 1
 
 
 @jit
-def tidy(state: State, k: int, room: int) -> None:
-    """Drop what cannot be among the k best of its query, and raise thresholds.
+def prune(state: State, k: int, capacity: int) -> None:
+    """Drop candidates that cannot be among the k best of their query, and raise thresholds.
 
     Args:
-        state: What the board knows.
+        state: The state of a top k.
         k: The rank whose score sets thresholds.
-        room: Documents a query keeps; what goes for want of it is remembered by the floor.
+        capacity: Candidates that a query keeps at most; the floor is the highest score dropped beyond it.
     """
     for row in range(len(state[3])):
-        _tidy(state, k, room, row)
+        _prune_query(state, k, capacity, row)
 
 
 @jit
-def settle(state: State, k: int, room: int) -> npt.NDArray[np.int32]:
-    """Tidy for the last time; where a threshold was a guess, and too high, it becomes the floor.
+def finish(state: State, k: int, capacity: int) -> npt.NDArray[np.int32]:
+    """Prune for the last time; a threshold that was guessed too high becomes the floor.
 
     Args:
-        state: What the board knows.
+        state: The state of a top k.
         k: How many documents a query is to get.
-        room: Documents a query keeps.
+        capacity: Candidates that a query keeps at most.
 
     Returns:
-        int32 of shape (sum of counts,): the columns held, query by query.
+        int32 of shape (sum of counts,): the columns of the candidates, query by query.
     """
-    _, columns, places, counts, _, _, threshold, floor, _, _, _, _ = state
+    _, columns, slots, counts, _, _, threshold, floor, _, _, _, _ = state
     for row in range(len(counts)):
-        needed = _tidy(state, k, room, row)
+        needed = _prune_query(state, k, capacity, row)
         if threshold[row] > needed:
             floor[row] = max(floor[row], threshold[row])
     held, start = np.empty(counts.sum(), np.int32), 0
     for row in range(len(counts)):
         stop = start + counts[row]
-        held[start:stop] = columns[places[row] : places[row] + counts[row]]
+        held[start:stop] = columns[slots[row] : slots[row] + counts[row]]
         start = stop
     return held
 
 
 @jit
-def _tidy(state: State, k: int, room: int, row: int) -> Any:
-    """Tidy the places of a query; give what a document must score, by those that were held."""
-    values, columns, places, counts, limits, free, threshold, floor, noise, ceilings, _, _ = state
-    first, last = places[row], places[row] + counts[row]
-    needed = np.float32(needed_score(values[first:last], k, noise[row], ceilings[row]))
+def _prune_query(state: State, k: int, capacity: int, row: int) -> Any:
+    """Prune the candidates of a query; return the score that a candidate needs, by those it had."""
+    values, columns, slots, counts, limits, free, threshold, floor, error_bound, ceilings, _, _ = state
+    first, last = slots[row], slots[row] + counts[row]
+    needed = np.float32(needed_score(values[first:last], k, error_bound[row], ceilings[row]))
     lowest = max(threshold[row], needed)
-    counts[row] = _kept(values[first:last], columns[first:last], lowest)
-    if counts[row] > room:
+    counts[row] = _compact(values[first:last], columns[first:last], lowest)
+    if counts[row] > capacity:
         last = first + counts[row]
-        lowest = np.partition(values[first:last], counts[row] - room - 1)[counts[row] - room - 1]
-        counts[row] = _kept(values[first:last], columns[first:last], lowest)
+        lowest = np.partition(values[first:last], counts[row] - capacity - 1)[counts[row] - capacity - 1]
+        counts[row] = _compact(values[first:last], columns[first:last], lowest)
         floor[row] = lowest
     threshold[row] = lowest
-    limit = min(2 * counts[row], 2 * room)
+    limit = min(2 * counts[row], 2 * capacity)
     if limit > limits[row]:
-        if first < free[0]:  # it has not been moved yet
-            places[row], free[1] = free[1], free[1] + 2 * room
+        if first < free[0]:  # the query has not been moved yet
+            slots[row], free[1] = free[1], free[1] + 2 * capacity
             for at in range(counts[row]):
-                values[places[row] + at], columns[places[row] + at] = values[first + at], columns[first + at]
+                values[slots[row] + at], columns[slots[row] + at] = values[first + at], columns[first + at]
         limits[row] = limit
     return needed
 
 
 @jit_inline
-def _passed(
+def _between(
     products: npt.NDArray[Any], low: Any, high: Any, masks: npt.NDArray[np.uint64], found: IntArray
 ) -> int:
     """Find the products above one limit and up to another.
 
     Args:
         products: int32 or float32 of shape (d,).
-        low: What they are above.
-        high: What they are no more than.
-        masks: uint64 of shape (d // GROUP,): room for a bit a product.
-        found: Integers of shape (d,): where their places go, ascending.
+        low: The limit that they exceed.
+        high: The limit that they do not exceed.
+        masks: uint64 of shape (d // GROUP,): space for a bit a product.
+        found: Integers of shape (d,): where their positions are written, ascending.
 
     Returns:
-        How many they are.
+        How many products were found.
     """
     for group in range(len(masks)):  # without a branch, else it would go product by product
         part, mask = products[group * GROUP : group * GROUP + GROUP], np.uint64(0)
-        for place in range(GROUP):
-            mask |= np.uint64((part[place] > low) & (part[place] <= high)) << np.uint64(place)
+        for slot in range(GROUP):
+            mask |= np.uint64((part[slot] > low) & (part[slot] <= high)) << np.uint64(slot)
         masks[group] = mask
     count = 0
     for group in range(len(masks)):
@@ -180,16 +183,16 @@ def _passed(
             exponent = np.float64(mask ^ rest).view(np.int64) >> 52
             found[count], mask = group * GROUP + exponent - 1023, rest
             count += 1
-    for place in range(len(masks) * GROUP, len(products)):
-        if low < products[place] <= high:
-            found[count] = place
+    for slot in range(len(masks) * GROUP, len(products)):
+        if low < products[slot] <= high:
+            found[count] = slot
             count += 1
     return count
 
 
 @jit_inline
-def _kept(values: FloatArray, columns: IntArray, lowest: Any) -> int:
-    """Move what is above a threshold to the front; give how much it is."""
+def _compact(values: FloatArray, columns: IntArray, lowest: Any) -> int:
+    """Move the candidates above a threshold to the front; return how many they are."""
     kept = 0
     for at in range(len(values)):
         value, column = values[at], columns[at]
@@ -200,14 +203,14 @@ def _kept(values: FloatArray, columns: IntArray, lowest: Any) -> int:
 
 
 @jit_inline
-def _counts(starts: IntArray, shut: IntArray, row: int, column: int) -> bool:
-    """Say whether a document counts for a query."""
+def _is_allowed(starts: IntArray, excluded: IntArray, row: int, column: int) -> bool:
+    """Check whether a document is not excluded for a query."""
     low, high = starts[row], starts[row + 1]
     while low < high:
         middle = (low + high) // 2
-        if shut[middle] == column:
+        if excluded[middle] == column:
             return False
-        if shut[middle] < column:
+        if excluded[middle] < column:
             low = middle + 1
         else:
             high = middle

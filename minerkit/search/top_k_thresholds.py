@@ -19,11 +19,11 @@ FAR = 2e9
 
 
 @jit_inline
-def needed_score(scores: FloatArray, k: int, noise: float, ceiling: float) -> float:
+def needed_score(scores: FloatArray, k: int, error_bound: float, ceiling: float) -> float:
     """Say what a document must score to be among the k best, by the scores of some."""
     # Others may be above the ceiling, so that they do not count.
-    sure = scores if ceiling == np.inf else scores[scores <= ceiling - noise]
-    return kth_best(sure, k, -np.inf) - 2 * noise
+    sure = scores if ceiling == np.inf else scores[scores <= ceiling - error_bound]
+    return kth_best(sure, k, -np.inf) - 2 * error_bound
 
 
 @jit_inline

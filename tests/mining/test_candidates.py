@@ -51,7 +51,7 @@ def retrieve(
     made = split_queries(
         queries.query_ids, queries.queries, queries.doc_ids, queries.index.documents, qrels, excluded, rules
     )
-    made = replace(made, wanted=np.asarray(wanted), together=queries.together)
+    made = replace(made, wanted=np.asarray(wanted), single_pass=queries.single_pass)
     return made.to_ids(module.retrieve(made, rules))
 
 
@@ -59,11 +59,11 @@ def retrieve(
     seed=st.integers(0, 3000),
     margin=st.sampled_from([0.0, 0.1, 0.4]),
     keep=st.sampled_from([1, 4, 50]),
-    together=st.booleans(),
+    single_pass=st.booleans(),
 )
-def test_every_query_gets_its_eligible_documents_while_there_are_any(seed, margin, keep, together):
+def test_every_query_gets_its_eligible_documents_while_there_are_any(seed, margin, keep, single_pass):
     queries, qrels, scores = world(seed, 6, 40)
-    queries = replace(queries, together=together)
+    queries = replace(queries, single_pass=single_pass)
     rules = Mine.model_validate({"relative_margin": margin, "keep": keep})
     rng = np.random.default_rng(seed)
     shut = {
@@ -96,8 +96,8 @@ def test_looking_below_the_ceilings_of_all_queries_or_of_few_finds_the_same(seed
     rules, sizes = Mine.model_validate({"relative_margin": 0.1, "keep": 3}), np.full(9, wanted)
     sizes[:4] = np.random.default_rng(seed).integers(1, 60, 4)
     each = [
-        retrieve(replace(queries, together=together), qrels, NOTHING, rules, sizes)
-        for together in (True, False)
+        retrieve(replace(queries, single_pass=single_pass), qrels, NOTHING, rules, sizes)
+        for single_pass in (True, False)
     ]
     assert each[0].equals(each[1])
 

@@ -39,7 +39,7 @@ def test_positives_are_scored_and_left_out_of_the_ranking():
     found = requests({}, [1, 1, 1])
     assert found.positives["score"].to_list() == pytest.approx([0.8, 0.6, 0.8, 1.0])
     assert found.best.k == 3 and found.best.ceilings is None
-    assert list(zip(found.best.blocked.queries, found.best.blocked.documents, strict=True)) == [
+    assert list(zip(found.best.excluded.queries, found.best.excluded.documents, strict=True)) == [
         (0, 0), (0, 1), (1, 2), (2, 3),
     ]  # fmt: skip
 
@@ -52,7 +52,7 @@ def test_a_ceiling_is_the_lowest_threshold_below_the_worst_positive():
 
 def test_what_is_excluded_is_not_looked_for_below_the_ceilings():
     below = requests({}, [1, 1, 1]).below
-    assert (1, 0) in set(zip(below.blocked.queries, below.blocked.documents, strict=True))
+    assert (1, 0) in set(zip(below.excluded.queries, below.excluded.documents, strict=True))
 
 
 def test_as_many_are_looked_for_as_most_queries_want():
@@ -71,5 +71,5 @@ def test_as_many_are_looked_for_as_most_queries_want():
 )
 def test_within_a_range_nothing_is_looked_for_below_unless_it_fills_up(rules, fills):
     queries, found = made(rules, [1, 1, 1])
-    assert found.fills is fills and len(found.together) == 1 + fills
+    assert found.fills is fills and len(found.every) == 1 + fills
     assert queries.window == (7 if rules else None)  # room for the two positives of the first query

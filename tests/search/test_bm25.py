@@ -13,7 +13,7 @@ NOTHING = Pairs.of(np.empty(0, np.int64), np.empty(0, np.int64))
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "dd", "半导体", "芯片", ",", "."]), max_size=8).map(" ".join)
 
 
-def plain(queries: list[str], documents: list[str], k: int, shut: set[tuple[int, int]]) -> list[list[tuple]]:
+def plain(queries: list[str], documents: list[str], k: int, mask: set[tuple[int, int]]) -> list[list[tuple]]:
     """BM25 written out: places and scores of the k best documents of each query."""
     cut = [tokenize(text) for text in documents]
     mean = sum(map(len, cut)) / len(cut)
@@ -28,7 +28,7 @@ def plain(queries: list[str], documents: list[str], k: int, shut: set[tuple[int,
                 if count:
                     idf = math.log(1 + (len(cut) - holding + 0.5) / (holding + 0.5))
                     score += idf * count / (count + 1.5 * (0.25 + 0.75 * len(document) / mean))
-            if score > 0 and (q, d) not in shut:
+            if score > 0 and (q, d) not in mask:
                 scores.append((-round(score, 6), d))
         found.append([(d, -score) for score, d in sorted(scores)[:k]])
     return found
@@ -43,13 +43,13 @@ def listed(hits: Hits) -> list[list[tuple]]:
     queries=st.lists(TEXTS, min_size=1, max_size=4),
     documents=st.lists(TEXTS, min_size=1, max_size=8),
     k=st.integers(1, 10),
-    shut=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 7)), max_size=4),
+    mask=st.sets(st.tuples(st.integers(0, 3), st.integers(0, 7)), max_size=4),
 )
-def test_the_best_documents_are_those_of_the_formula(queries, documents, k, shut):
-    shut = {(q, d) for q, d in shut if q < len(queries) and d < len(documents)}
-    blocked = Pairs.of(*(np.array([pair[i] for pair in shut], np.int64) for i in (0, 1)))
-    found = listed(bm25_search(queries, documents, k, blocked))
-    wanted = plain(queries, documents, k, shut)
+def test_the_best_documents_are_those_of_the_formula(queries, documents, k, mask):
+    mask = {(q, d) for q, d in mask if q < len(queries) and d < len(documents)}
+    excluded = Pairs.of(*(np.array([pair[i] for pair in mask], np.int64) for i in (0, 1)))
+    found = listed(bm25_search(queries, documents, k, excluded))
+    wanted = plain(queries, documents, k, mask)
     assert [[d for d, _ in row] for row in found] == [[d for d, _ in row] for row in wanted]
     for row, other in zip(found, wanted, strict=True):
         assert [s for _, s in row] == pytest.approx([s for _, s in other], abs=2e-6)

@@ -32,8 +32,8 @@ def world(seed: int, n: int, m: int, dim: int = 16) -> tuple[Vectors, Vectors]:
 def test_a_matrix_of_scores_ranks_as_the_scan_does(seed, n, m, k, ceiling):
     queries, documents = world(seed, n, m)
     rng = np.random.default_rng(seed)
-    blocked = Pairs.of(rng.integers(0, n, 5), rng.integers(0, m, 5))
-    request = Request(queries, k, blocked, None if ceiling is None else np.full(n, ceiling))
+    excluded = Pairs.of(rng.integers(0, n, 5), rng.integers(0, m, 5))
+    request = Request(queries, k, excluded, None if ceiling is None else np.full(n, ceiling))
     dense_hits, exact_hits = DenseIndex(documents).top(request), ExactIndex(documents).top(request)
     assert np.array_equal(dense_hits.documents, exact_hits.documents)
     assert np.array_equal(dense_hits.scores, exact_hits.scores)
@@ -55,7 +55,7 @@ def test_pairs_score_the_same_in_either_index(seed, count):
 
 def test_scores_are_computed_some_queries_and_pairs_at_a_time(monkeypatch):
     queries, documents = world(3, 20, 50)
-    request = Request(queries, 7, Pairs.none())
+    request = Request(queries, 7, Pairs.empty())
     whole = rank_all(request, documents)
     rows, positions = np.repeat(np.arange(20), 3), np.arange(60) % 50
     scores = DenseIndex(documents).pair_scores(queries, rows, positions)
@@ -68,7 +68,7 @@ def test_scores_are_computed_some_queries_and_pairs_at_a_time(monkeypatch):
 
 def test_no_documents_rank_nowhere():
     queries, documents = world(1, 3, 4)
-    hits = rank_all(Request(queries, 5, Pairs.none()), documents.subset(np.arange(0)))
+    hits = rank_all(Request(queries, 5, Pairs.empty()), documents.subset(np.arange(0)))
     assert hits.documents.shape == (3, 0)
 
 

@@ -11,7 +11,7 @@ from minerkit.search import ExactIndex, Hits, Pairs, Request, scan
 from minerkit.search import exact as search
 from minerkit.search import quantised_documents as coded
 from minerkit.search import rescore as found
-from minerkit.search.quantise import Format, multiplies_bytes_exactly
+from minerkit.search.quantise import ScanFormat, multiplies_bytes_exactly
 
 NAMES = [*(["int8"] if multiplies_bytes_exactly() else []), "bfloat16", "float32"]
 
@@ -19,7 +19,7 @@ NAMES = [*(["int8"] if multiplies_bytes_exactly() else []), "bfloat16", "float32
 @pytest.fixture(params=NAMES)
 def form(request, monkeypatch) -> str:
     """Makes the scan use a format, whatever is fastest here."""
-    monkeypatch.setattr(search, "fastest", lambda device: Format(request.param, device))
+    monkeypatch.setattr(search, "fastest_format", lambda device: ScanFormat(request.param, device))
     return request.param
 
 
@@ -28,20 +28,20 @@ def unit(rng: np.random.Generator, n: int, dim: int, kind: str = "float16") -> n
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(kind)
 
 
-def top(queries, documents, k, blocked=None, ceilings=None, memory=1 << 30) -> Hits:
+def top(queries, documents, k, excluded=None, ceilings=None, memory=1 << 30) -> Hits:
     index = ExactIndex(Vectors.of(documents), memory=memory)
-    return index.top(Request(Vectors.of(queries), k, blocked or Pairs.none(), ceilings))
+    return index.top(Request(Vectors.of(queries), k, excluded or Pairs.empty(), ceilings))
 
 
-def brute_force(queries, documents, k, blocked=(), ceilings=None) -> tuple[list, list]:
+def brute_force(queries, documents, k, excluded=(), ceilings=None) -> tuple[list, list]:
     """Rank everything in float64: score to six decimals, then position; give documents and scores."""
     exact = np.round(queries.astype(np.float64) @ documents.astype(np.float64).T, 6) + 0.0
-    shut = np.zeros(exact.shape, bool)
-    for row, document in blocked:
-        shut[row, document] = True
+    mask = np.zeros(exact.shape, bool)
+    for row, document in excluded:
+        mask[row, document] = True
     if ceilings is not None:
-        shut |= exact > ceilings[:, None]
-    exact[shut] = -np.inf
+        mask |= exact > ceilings[:, None]
+    exact[mask] = -np.inf
     order = np.argsort(-exact, axis=1, kind="stable")[:, : min(k, len(documents))]
     best = np.take_along_axis(exact, order, axis=1)
     return np.where(best > -np.inf, order, -1).tolist(), best.astype(np.float32).tolist()
@@ -52,10 +52,10 @@ def same(hits: Hits, expected: tuple[list, list]) -> bool:
 
 
 def some_pairs(rng: np.random.Generator, n: int, m: int, count: int) -> tuple[set, Pairs]:
-    blocked = {
+    excluded = {
         (int(q), int(d)) for q, d in zip(rng.integers(0, n, count), rng.integers(0, m, count), strict=True)
     }
-    return blocked, Pairs.of(*(np.array(column) for column in zip(*blocked, strict=True)))
+    return excluded, Pairs.of(*(np.array(column) for column in zip(*excluded, strict=True)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -75,12 +75,12 @@ def test_top_equals_brute_force_with_ties_blocks_and_ceilings(name, seed, n, m, 
     if levels:  # few distinct values: many exact ties
         queries, documents = (np.round(rows * levels) / levels for rows in (queries, documents))
         queries, documents = queries.astype(kind), documents.astype(kind)
-    blocked, pairs = some_pairs(rng, n, m, 9)
+    excluded, pairs = some_pairs(rng, n, m, 9)
     ceilings = rng.uniform(-0.5, 0.8, n) if capped else None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "fastest", lambda device: Format(name, device))
+        patch.setattr(search, "fastest_format", lambda device: ScanFormat(name, device))
         hits = top(queries, documents, k, pairs, ceilings)
-    assert same(hits, brute_force(queries, documents, k, blocked, ceilings))
+    assert same(hits, brute_force(queries, documents, k, excluded, ceilings))
 
 
 @pytest.mark.parametrize("kind", ["float16", "float32"])
@@ -98,9 +98,9 @@ def test_nothing_depends_on_format_sizes_memory_or_threads(monkeypatch):
     documents[50:350] = documents[0]  # 300 equal documents
     documents[400:420] = 0
     queries[5] = documents[0]
-    blocked, pairs = some_pairs(rng, 90, 700, 3000)
+    excluded, pairs = some_pairs(rng, 90, 700, 3000)
     ceilings = np.round(rng.uniform(0.1, 0.5, 90), 3)
-    expected = brute_force(queries, documents, 20, blocked, ceilings)
+    expected = brute_force(queries, documents, 20, excluded, ceilings)
     threads = torch.get_num_threads()
     sizes = {"standard": {}, "small": {"CHUNK": 128, "TILE": 16}, "odd": {"CHUNK": 150, "TILE": 37}}
     try:
@@ -108,14 +108,14 @@ def test_nothing_depends_on_format_sizes_memory_or_threads(monkeypatch):
             NAMES, sizes, (256, 7), (1 << 30, 8), (1, 2)
         ):
             torch.set_num_threads(pool)
-            monkeypatch.setattr(search, "fastest", lambda device, name=name: Format(name, device))
+            monkeypatch.setattr(search, "fastest_format", lambda device, name=name: ScanFormat(name, device))
             monkeypatch.setattr(search, "TILE", asked)
-            monkeypatch.setattr(search, "TOGETHER", 3 * asked)
+            monkeypatch.setattr(search, "MOST_QUERIES", 3 * asked)
             with monkeypatch.context() as patch:
                 for constant, value in sizes[size].items():
                     patch.setattr(coded, constant, value)
                 patch.setattr(scan, "PRODUCTS", scan.PRODUCTS if size == "standard" else 100)
-                patch.setattr(found, "AT_ONCE", found.AT_ONCE if size == "standard" else 50)
+                patch.setattr(found, "PAIRS_AT_ONCE", found.PAIRS_AT_ONCE if size == "standard" else 50)
                 hits = top(queries, documents, 20, pairs, ceilings, memory)
             assert same(hits, expected), (name, size, asked, memory, pool)
     finally:
@@ -221,8 +221,8 @@ def test_all_documents_of_a_query_may_be_blocked(form):
 def test_blocked_pairs_in_numbers_are_never_found(form):
     rng = np.random.default_rng(12)
     queries, documents = unit(rng, 40, 16), unit(rng, 1000, 16)
-    blocked, pairs = some_pairs(rng, 40, 1000, 20_000)
-    assert same(top(queries, documents, 30, pairs), brute_force(queries, documents, 30, blocked))
+    excluded, pairs = some_pairs(rng, 40, 1000, 20_000)
+    assert same(top(queries, documents, 30, pairs), brute_force(queries, documents, 30, excluded))
 
 
 def test_queries_that_are_many_go_over_the_documents_in_turns(form, monkeypatch):
@@ -231,7 +231,7 @@ def test_queries_that_are_many_go_over_the_documents_in_turns(form, monkeypatch)
     queries, documents = unit(rng, 50, 16), unit(rng, 100, 16)
     steps: list[int] = []
     index = ExactIndex(Vectors.of(documents), memory=4)
-    hits = index.top(Request(Vectors.of(queries), 3, Pairs.none()), steps.append)
+    hits = index.top(Request(Vectors.of(queries), 3, Pairs.empty()), steps.append)
     assert same(hits, brute_force(queries, documents, 3))
     assert sum(steps) == 50
 
@@ -245,21 +245,21 @@ def test_queries_whose_best_documents_lie_together_are_searched_again(form, monk
     queries, documents = unit(rng, 30, 16), unit(rng, 2000, 16)
     near = queries[0] + 0.05 * unit(rng, 128, 16)
     documents[:128] = near / np.linalg.norm(near, axis=1, keepdims=True)
-    again: list[tuple[bool, int]] = []
+    search_again: list[tuple[bool, int]] = []
     scan = ExactIndex._scan
 
-    def spied(self, requests, form, hopeful):
-        again.append((hopeful, len(requests[0])))
-        return scan(self, requests, form, hopeful)
+    def spied(self, requests, form, optimistic):
+        search_again.append((optimistic, len(requests[0])))
+        return scan(self, requests, form, optimistic)
 
     monkeypatch.setattr(ExactIndex, "_scan", spied)
     assert same(top(queries, documents, 40), brute_force(queries, documents, 40))
-    assert again[0] == (True, 30) and again[1][0] is False and 1 <= again[1][1] < 30
+    assert search_again[0] == (True, 30) and search_again[1][0] is False and 1 <= search_again[1][1] < 30
 
 
 def test_a_crowd_below_a_ceiling_is_told_apart(form, monkeypatch):
     """More score about the ceiling than there is room for: eight bits cannot tell which are below."""
-    monkeypatch.setattr("minerkit.search.scan.CROWD", 20)
+    monkeypatch.setattr("minerkit.search.scan.SLOTS_BELOW_CEILING", 20)
     rng = np.random.default_rng(22)
     queries, documents = unit(rng, 6, 48, "float32"), unit(rng, 900, 48, "float32")
     documents[:500] = queries[0] + 0.0005 * unit(rng, 500, 48, "float32") * np.sqrt(48)
@@ -277,33 +277,36 @@ def test_an_index_is_searched_again_and_again(form):
     index = ExactIndex(Vectors.of(documents), memory=8)
     for k in (3, 200, 1):
         queries = unit(rng, 20, 16)
-        found = index.top(Request(Vectors.of(queries), k, Pairs.none()))
+        found = index.top(Request(Vectors.of(queries), k, Pairs.empty()))
         assert same(found, brute_force(queries, documents, k))
 
 
 def test_codes_that_were_let_go_are_made_again(form):
     rng = np.random.default_rng(23)
     queries, documents = unit(rng, 20, 24), unit(rng, 300, 24)
-    index, asked = ExactIndex(Vectors.of(documents)), Request(Vectors.of(queries), 5, Pairs.none())
+    index, asked = ExactIndex(Vectors.of(documents)), Request(Vectors.of(queries), 5, Pairs.empty())
     index.prepare()
-    index.forget()
-    assert not index._made
-    sure = Format("float32", "cpu")
-    assert same(index.again(asked, Format(form, "cpu"), hopeful=False), brute_force(queries, documents, 5))
-    assert list(index._made) == [] if form == "float32" else list(index._made) == [sure]
+    index.drop_codes()
+    assert not index._quantised
+    sure = ScanFormat("float32", "cpu")
+    assert same(
+        index.search_again(asked, ScanFormat(form, "cpu"), optimistic=False),
+        brute_force(queries, documents, 5),
+    )
+    assert list(index._quantised) == [] if form == "float32" else list(index._quantised) == [sure]
     assert same(index.top(asked), brute_force(queries, documents, 5))
 
 
 def test_codes_that_exceed_the_memory_lie_on_disk(monkeypatch):
     documents = unit(np.random.default_rng(15), 300, 16)
-    codes = coded.CodedDocuments.shuffled(Vectors.of(documents), Format("int8", "cpu"), 100)
+    codes = coded.QuantisedDocuments.shuffled(Vectors.of(documents), ScanFormat("int8", "cpu"), 100)
     assert codes._file is not None and not codes._held and not codes.held
     assert sum(len(chunk.matrix) for chunk in codes.chunks()) == 300
 
 
 def test_documents_in_float32_are_read_again_and_not_kept():
     rows = unit(np.random.default_rng(15), 300, 24)
-    codes = coded.CodedDocuments.shuffled(Vectors.of(rows), Format("int8", "cpu"), 1 << 20)
+    codes = coded.QuantisedDocuments.shuffled(Vectors.of(rows), ScanFormat("int8", "cpu"), 1 << 20)
     plain = codes.in_float32()
     assert codes.held and not plain.held and not plain._held
     found = np.concatenate([chunk.matrix.numpy().copy() for chunk in plain.chunks()])
@@ -321,14 +324,14 @@ def test_documents_in_float32_are_read_again_and_not_kept():
 def test_several_requests_are_answered_by_one_scan(seed, k, few, memory):
     rng = np.random.default_rng(seed)
     queries, documents = unit(rng, 40, 24), unit(rng, 300, 24)
-    blocked, pairs = some_pairs(rng, 40, 300, 60)
+    excluded, pairs = some_pairs(rng, 40, 300, 60)
     ceilings = rng.uniform(-0.2, 0.6, 40)
     asked = Vectors.of(queries)
     index = ExactIndex(Vectors.of(documents), memory=memory)
-    found = index.search(Request(asked, k, Pairs.none()), Request(asked, few, pairs, ceilings))
+    found = index.search(Request(asked, k, Pairs.empty()), Request(asked, few, pairs, ceilings))
     rows = np.flatnonzero(rng.random(40) < 0.3)
     assert same(found[0].top(np.arange(40)), brute_force(queries, documents, k))
-    best, scores = brute_force(queries, documents, few, blocked, ceilings)
+    best, scores = brute_force(queries, documents, few, excluded, ceilings)
     assert same(found[1].top(rows), ([best[row] for row in rows], [scores[row] for row in rows]))
 
 
@@ -337,7 +340,7 @@ def test_codes_are_the_same_from_disk_and_from_memory(form, monkeypatch):
     monkeypatch.setattr(coded, "TILE", 10)
     documents = Vectors.of(unit(np.random.default_rng(16), 300, 16))
     kept, spooled = (
-        coded.CodedDocuments.shuffled(documents, Format(form, "cpu"), room) for room in (1 << 20, 1)
+        coded.QuantisedDocuments.shuffled(documents, ScanFormat(form, "cpu"), room) for room in (1 << 20, 1)
     )
     for one, other in zip(kept.chunks(), spooled.chunks(), strict=True):
         assert torch.equal(one.matrix, other.matrix)
@@ -349,7 +352,7 @@ def test_every_document_is_in_one_chunk_and_one_tile(monkeypatch):
     monkeypatch.setattr(coded, "TILE", 10)
     rows = np.random.default_rng(17).permutation(300)
     documents = Vectors(unit(np.random.default_rng(18), 300, 16), rows)
-    codes = coded.CodedDocuments.shuffled(documents, Format("float32", "cpu"), 1)
+    codes = coded.QuantisedDocuments.shuffled(documents, ScanFormat("float32", "cpu"), 1)
     tiles = [tile for chunk in codes.chunks() for tile in chunk.tiles()]
     assert [number for number, *_ in tiles] == list(range(len(tiles)))
     starts = [start for _, start, *_ in tiles]
@@ -374,7 +377,7 @@ def test_pairs_of_some_queries_are_renumbered(seed):
     rng = np.random.default_rng(seed)
     queries, documents = rng.integers(0, 8, 30), rng.integers(0, 100, 30)
     rows = np.flatnonzero(rng.random(8) < 0.5)
-    found = Pairs.of(queries, documents).only(rows)
+    found = Pairs.of(queries, documents).subset(rows)
     expected = sorted((list(rows).index(q), d) for q, d in zip(queries, documents, strict=True) if q in rows)
     assert list(zip(found.queries.tolist(), found.documents.tolist(), strict=True)) == expected
 

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from minerkit.search import quantise as codes
 from minerkit.search.quantise import (
-    Format,
+    ScanFormat,
     encode,
-    fastest,
+    error_bound,
+    fastest_format,
     multiplies_bytes_exactly,
-    noise,
+    product_buffer,
     products,
-    room,
 )
 
 EXACT_BYTES = multiplies_bytes_exactly()
@@ -21,16 +21,16 @@ NAMES = [*(["int8"] if EXACT_BYTES else []), "bfloat16", "float32"]
 
 def errors(queries: np.ndarray, documents: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Score by codes and in float64; give the differences, and what they are bounded by for each query."""
-    form = Format(name, "cpu")
-    asked, stored = encode(queries.copy(), form), encode(documents.copy(), form, together=True)
-    out = room(asked.matrix, len(asked.matrix) * len(documents))
+    form = ScanFormat(name, "cpu")
+    asked, stored = encode(queries.copy(), form), encode(documents.copy(), form, shared_scale=True)
+    out = product_buffer(asked.matrix, len(asked.matrix) * len(documents))
     coded = products(asked.matrix, stored.matrix, out).to(torch.float64).numpy()
     scale = float(stored.scales[0])
     exact = queries.astype(np.float64) @ documents.astype(np.float64).T
     off = np.abs(coded * asked.scales.astype(np.float64)[:, None] * scale - exact)
     lengths = stored.lengths[stored.lengths > 0]
     longest, shortest = lengths.max(initial=0.0), lengths.min(initial=np.inf)
-    return off, noise(asked, scale, float(longest), float(shortest), form)
+    return off, error_bound(asked, scale, float(longest), float(shortest), form)
 
 
 def unit(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
@@ -133,9 +133,9 @@ def test_the_rotation_leaves_no_dimension_that_stands_out():
 def test_documents_that_share_a_scale_share_the_largest():
     rng = np.random.default_rng(3)
     rows = long_and_short(rng, 50, 64)
-    alone, together = (encode(rows.copy(), Format("int8", "cpu"), shared) for shared in (False, True))
-    assert set(together.scales.tolist()) == {float(alone.scales.max())}
-    assert together.matrix.abs().max() == 127
+    alone, shared_scale = (encode(rows.copy(), ScanFormat("int8", "cpu"), shared) for shared in (False, True))
+    assert set(shared_scale.scales.tolist()) == {float(alone.scales.max())}
+    assert shared_scale.matrix.abs().max() == 127
     assert (alone.matrix.abs().amax(1) == 127).all()
 
 
@@ -147,13 +147,13 @@ def test_a_zero_vector_scores_nought(name):
 
 def test_lengths_are_those_of_the_vectors():
     rows = long_and_short(np.random.default_rng(5), 20, 64)
-    assert encode(rows.copy(), Format("int8", "cpu")).lengths == pytest.approx(
+    assert encode(rows.copy(), ScanFormat("int8", "cpu")).lengths == pytest.approx(
         np.linalg.norm(rows, axis=1), 1e-5
     )
 
 
 def test_the_fastest_format_works_here():
-    form = fastest("cpu")
+    form = fastest_format("cpu")
     assert form.device == "cpu" and form.name in NAMES
     rng = np.random.default_rng(6)
     off, bound = errors(unit(rng, 5, 48), unit(rng, 70, 48), form.name)
@@ -167,7 +167,7 @@ def test_a_format_the_chip_lacks_is_not_chosen(monkeypatch):
         return products(queries, documents, out)
 
     monkeypatch.setattr(codes, "products", products_of)
-    assert fastest.__wrapped__("cpu") == Format("float32", "cpu")
+    assert fastest_format.__wrapped__("cpu") == ScanFormat("float32", "cpu")
 
 
 def test_bytes_are_not_multiplied_where_their_sums_saturate(monkeypatch):
@@ -182,7 +182,7 @@ def test_bytes_are_not_multiplied_where_their_sums_saturate(monkeypatch):
     monkeypatch.setattr(codes, "multiplies_bytes_exactly", lambda: False)
     monkeypatch.setattr(codes, "_seconds", lambda work: 1.0)
     monkeypatch.setattr(codes, "products", products)
-    assert fastest.__wrapped__("cpu").name != "int8"
+    assert fastest_format.__wrapped__("cpu").name != "int8"
 
 
 @pytest.mark.skipif(not EXACT_BYTES, reason="sums of eight-bit products saturate on this chip")

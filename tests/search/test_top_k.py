@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.search import top_k as boards
+from minerkit.search import top_k as top_ks
 from minerkit.search.request import Pairs
-from minerkit.search.top_k import Board, Kept
+from minerkit.search.top_k import TopK, TopKCandidates
 
 NOISE = 0.02
 
@@ -16,38 +16,40 @@ NOISE = 0.02
 class World:
     """Queries with exact scores of documents, and scores that are off by less than a noise."""
 
-    def __init__(self, seed: int, size: int, documents: int, levels: int = 0, noise: float = NOISE) -> None:
+    def __init__(
+        self, seed: int, size: int, documents: int, levels: int = 0, error_bound: float = NOISE
+    ) -> None:
         rng = np.random.default_rng(seed)
         self.exact = rng.uniform(-1, 1, (size, documents))
         if levels:
             self.exact = np.round(self.exact * levels) / levels
-        self.noise = np.full(size, noise, np.float32)
-        off = rng.uniform(-0.99, 0.99, self.exact.shape) * noise
+        self.error_bound = np.full(size, error_bound, np.float32)
+        off = rng.uniform(-0.99, 0.99, self.exact.shape) * error_bound
         self.seen = torch.from_numpy((self.exact + off).astype(np.float32))
 
-    def board(
-        self, k: int, room: int, shut: Pairs | None = None, ceilings: np.ndarray | None = None
-    ) -> Board:
-        return Board(k, room, self.noise, shut or Pairs.none(), ceilings)
+    def top_k(
+        self, k: int, capacity: int, mask: Pairs | None = None, ceilings: np.ndarray | None = None
+    ) -> TopK:
+        return TopK(k, capacity, self.error_bound, mask or Pairs.empty(), ceilings)
 
-    def fill(self, board: Board, step: int, tidy: bool = True) -> Kept:
+    def fill(self, top_k: TopK, step: int, prune: bool = True) -> TopKCandidates:
         """Show the documents so many at a time."""
         size, count = self.seen.shape
         for start in range(0, count, step):
             tile = self.seen[:, start : start + step].contiguous()
-            board.take(tile, np.arange(size), start, np.ones(size, np.float32), board.k)
-            if tidy:
-                board.tidy(board.k)
-        return board.settled()
+            top_k.take_products(tile, np.arange(size), start, np.ones(size, np.float32), top_k.k)
+            if prune:
+                top_k.prune(top_k.k)
+        return top_k.finish()
 
-    def best(self, row: int, k: int, ceiling: float = np.inf, shut: tuple[int, ...] = ()) -> list[int]:
+    def best(self, row: int, k: int, ceiling: float = np.inf, mask: tuple[int, ...] = ()) -> list[int]:
         scores = np.where(self.exact[row] <= ceiling, self.exact[row], -np.inf)
-        scores[list(shut)] = -np.inf
+        scores[list(mask)] = -np.inf
         order = np.argsort(-scores, kind="stable")[:k]
         return [int(document) for document in order if scores[document] > -np.inf]
 
 
-def held(kept: Kept, row: int) -> set[int]:
+def held(kept: TopKCandidates, row: int) -> set[int]:
     return set(kept.columns[kept.starts[row] : kept.starts[row + 1]].tolist())
 
 
@@ -57,11 +59,11 @@ def held(kept: Kept, row: int) -> set[int]:
     documents=st.integers(8, 300),
     step=st.sampled_from([1, 7, 63, 64, 65, 128, 300]),
     levels=st.sampled_from([0, 3, 20]),
-    tidy=st.booleans(),
+    prune=st.booleans(),
 )
-def test_all_that_may_be_among_the_k_best_is_held(seed, k, documents, step, levels, tidy):
+def test_all_that_may_be_among_the_k_best_is_held(seed, k, documents, step, levels, prune):
     world = World(seed, 4, documents, levels)
-    kept = world.fill(world.board(k, 300), step, tidy)
+    kept = world.fill(world.top_k(k, 300), step, prune)
     for row in range(4):
         assert set(world.best(row, k)) <= held(kept, row)
     assert (kept.floor == -np.inf).all()
@@ -76,7 +78,7 @@ def test_all_that_may_be_among_the_k_best_is_held(seed, k, documents, step, leve
 def test_all_that_may_be_among_the_k_best_below_the_ceiling_is_held(seed, k, ceiling, step):
     world = World(seed, 3, 200)
     ceilings = np.array([ceiling, 1.0, np.inf])
-    kept = world.fill(world.board(k, 200, ceilings=ceilings), step)
+    kept = world.fill(world.top_k(k, 200, ceilings=ceilings), step)
     for row in range(3):
         assert set(world.best(row, k, ceilings[row])) <= held(kept, row)
         columns = list(held(kept, row))
@@ -86,27 +88,27 @@ def test_all_that_may_be_among_the_k_best_below_the_ceiling_is_held(seed, k, cei
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 5), step=st.sampled_from([1, 64, 200]))
 def test_what_does_not_count_is_not_held_and_hides_nothing(seed, k, step):
     world = World(seed, 3, 200)
-    shut = {row: tuple(world.best(row, row * 7)) for row in range(3)}  # none, and some of the best
-    queries = np.repeat(np.arange(3), [len(own) for own in shut.values()])
-    pairs = Pairs.of(queries, np.array([d for own in shut.values() for d in own], np.int64))
-    kept = world.fill(world.board(k, 200, pairs), step)
+    mask = {row: tuple(world.best(row, row * 7)) for row in range(3)}  # none, and some of the best
+    queries = np.repeat(np.arange(3), [len(own) for own in mask.values()])
+    pairs = Pairs.of(queries, np.array([d for own in mask.values() for d in own], np.int64))
+    kept = world.fill(world.top_k(k, 200, pairs), step)
     for row in range(3):
-        assert set(world.best(row, k, shut=shut[row])) <= held(kept, row)
-        assert not held(kept, row) & set(shut[row])
+        assert set(world.best(row, k, mask=mask[row])) <= held(kept, row)
+        assert not held(kept, row) & set(mask[row])
 
 
 @given(
     seed=st.integers(0, 10_000),
     k=st.integers(1, 5),
-    room=st.integers(5, 12),
+    capacity=st.integers(5, 12),
     levels=st.sampled_from([0, 2, 4]),
 )
-def test_what_goes_for_want_of_room_is_below_the_floor(seed, k, room, levels):
+def test_what_goes_for_want_of_room_is_below_the_floor(seed, k, capacity, levels):
     world = World(seed, 4, 90, levels, 0.1)
-    kept = world.fill(world.board(k, room), 30)
+    kept = world.fill(world.top_k(k, capacity), 30)
     for row in range(4):
         own = held(kept, row)
-        assert len(own) <= room
+        assert len(own) <= capacity
         lost = [world.exact[row, document] for document in world.best(row, k) if document not in own]
         assert all(score <= float(kept.floor[row]) for score in lost)
 
@@ -114,7 +116,7 @@ def test_what_goes_for_want_of_room_is_below_the_floor(seed, k, room, levels):
 def test_a_crowd_of_equals_leaves_a_floor_at_their_score():
     world = World(1, 2, 40)
     world.seen[1] = 0.5
-    kept = world.fill(world.board(3, 12), 40)
+    kept = world.fill(world.top_k(3, 12), 40)
     assert kept.floor.tolist() == [-np.inf, pytest.approx(0.5 + NOISE)]
     assert held(kept, 1) == set()
 
@@ -122,13 +124,13 @@ def test_a_crowd_of_equals_leaves_a_floor_at_their_score():
 @given(seed=st.integers(0, 10_000), guess=st.integers(1, 4))
 def test_a_guess_that_was_too_high_leaves_a_floor(seed, guess):
     world, k = World(seed, 3, 128), 6
-    board = world.board(k, 100)
+    top_k = world.top_k(k, 100)
     for start in (0, 64):
-        board.take(
+        top_k.take_products(
             world.seen[:, start : start + 64].contiguous(), np.arange(3), start, np.ones(3, np.float32), guess
         )
-        board.tidy(guess)
-    kept = board.settled()
+        top_k.prune(guess)
+    kept = top_k.finish()
     for row in range(3):
         missing = [world.exact[row, d] for d in world.best(row, k) if d not in held(kept, row)]
         assert all(score <= kept.floor[row] for score in missing)
@@ -137,17 +139,17 @@ def test_a_guess_that_was_too_high_leaves_a_floor(seed, guess):
 
 def test_a_first_threshold_spares_most_of_the_first_tile():
     world = World(2, 4, 64 * 64)
-    board = world.board(4, 2000)
-    board.take(world.seen, np.arange(4), 0, np.ones(4, np.float32), 4)
-    assert (board.counts < 400).all() and (board.counts >= 4).all()
+    top_k = world.top_k(4, 2000)
+    top_k.take_products(world.seen, np.arange(4), 0, np.ones(4, np.float32), 4)
+    assert (top_k.counts < 400).all() and (top_k.counts >= 4).all()
 
 
 def test_some_queries_are_shown_a_tile():
     world = World(4, 3, 64)
-    board = world.board(2, 50)
+    top_k = world.top_k(2, 50)
     rows = np.array([2, 0])
-    board.take(world.seen[rows].contiguous(), rows, 1000, np.ones(2, np.float32), 2)
-    kept = board.settled()
+    top_k.take_products(world.seen[rows].contiguous(), rows, 1000, np.ones(2, np.float32), 2)
+    kept = top_k.finish()
     assert held(kept, 1) == set()
     for row in (0, 2):
         assert {d + 1000 for d in world.best(row, 2)} <= held(kept, row)
@@ -155,39 +157,39 @@ def test_some_queries_are_shown_a_tile():
 
 def test_products_count_in_units_of_their_row():
     products = torch.tensor([[4, -3, 2], [1, 2, 3]], dtype=torch.int32)
-    board = Board(3, 9, np.full(2, 0.01, np.float32), Pairs.none(), np.array([0.35, 10.0]))
-    board.take(products, np.arange(2), 0, np.array([0.1, 2.0], np.float32), 3)
-    assert held(kept := board.settled(), 0) == {1, 2}
+    top_k = TopK(3, 9, np.full(2, 0.01, np.float32), Pairs.empty(), np.array([0.35, 10.0]))
+    top_k.take_products(products, np.arange(2), 0, np.array([0.1, 2.0], np.float32), 3)
+    assert held(kept := top_k.finish(), 0) == {1, 2}
     assert held(kept, 1) == {0, 1, 2}
 
 
 @given(seed=st.integers(0, 10_000))
 def test_a_threshold_never_falls(seed):
     world = World(seed, 3, 80)
-    board = world.board(2, 20)
-    before = board.threshold.copy()
+    top_k = world.top_k(2, 20)
+    before = top_k.threshold.copy()
     for start in range(0, 80, 10):
         tile = world.seen[:, start : start + 10].contiguous()
-        board.take(tile, np.arange(3), start, np.ones(3, np.float32), 2)
-        board.tidy(2)
-        assert (board.threshold >= before).all()
-        before = board.threshold.copy()
+        top_k.take_products(tile, np.arange(3), start, np.ones(3, np.float32), 2)
+        top_k.prune(2)
+        assert (top_k.threshold >= before).all()
+        before = top_k.threshold.copy()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_short_floats_are_taken(dtype):
     tile = torch.tensor([[0.5, 0.25, -1.0]], dtype=dtype)
-    board = Board(1, 4, np.full(1, 0.01, np.float32), Pairs.none(), None)
-    board.take(tile, np.arange(1), 7, np.ones(1, np.float32), 1)
-    assert held(board.settled(), 0) == {7}
+    top_k = TopK(1, 4, np.full(1, 0.01, np.float32), Pairs.empty(), None)
+    top_k.take_products(tile, np.arange(1), 7, np.ones(1, np.float32), 1)
+    assert held(top_k.finish(), 0) == {7}
 
 
 def test_kept_columns_of_some_queries_stand_one_after_the_other():
-    kept = Kept(np.array([5, 6, 7], np.int32), np.array([0, 2, 2, 3]), np.zeros(3, np.float32))
+    kept = TopKCandidates(np.array([5, 6, 7], np.int32), np.array([0, 2, 2, 3]), np.zeros(3, np.float32))
     for rows, expected in (([0, 1, 2], [[5, 6], [], [7]]), ([0, 2], [[5, 6], [7]]), ([1], [[]]), ([], [])):
         columns, starts = kept.of(np.array(rows, np.int64))
         assert [columns[low:high].tolist() for low, high in itertools.pairwise(starts)] == expected
-    none = Kept(np.empty(0, np.int32), np.zeros(3, np.int64), np.zeros(2, np.float32))
+    none = TopKCandidates(np.empty(0, np.int32), np.zeros(3, np.int64), np.zeros(2, np.float32))
     assert [part.tolist() for part in none.of(np.array([0, 1]))] == [[], [0, 0, 0]]
 
 
@@ -206,13 +208,13 @@ def test_a_tile_on_a_device_is_taken_as_one_on_the_cpu(seed, k, levels):
     world = World(seed, 3, 300, levels)
     pairs, ceilings = Pairs.of(np.array([0, 2]), np.array([3, 9])), np.array([0.4, np.inf, 0.0])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boards, "LEAD", 40)
-        board = world.board(k, 250, pairs, ceilings)
+        patch.setattr(top_ks, "LEAD", 40)
+        top_k = world.top_k(k, 250, pairs, ceilings)
         for start in (0, 150):
             tile = Elsewhere(world.seen[:, start : start + 150])
-            board.take(tile, np.arange(3), start, np.ones(3, np.float32), k)
-    kept = board.settled()
+            top_k.take_products(tile, np.arange(3), start, np.ones(3, np.float32), k)
+    kept = top_k.finish()
     for row in range(3):
-        shut = tuple(pairs.documents[pairs.queries == row])
-        assert set(world.best(row, k, ceilings[row], shut)) <= held(kept, row)
-        assert not held(kept, row) & set(shut)
+        mask = tuple(pairs.documents[pairs.queries == row])
+        assert set(world.best(row, k, ceilings[row], mask)) <= held(kept, row)
+        assert not held(kept, row) & set(mask)

@@ -23,5 +23,5 @@ def test_numbers_between_limits_are_found_in_order(seed, size, spread, kind):
     numbers = some(seed, size, spread, kind)
     low, high = np.sort(some(seed + 1, 2, spread, kind))
     masks, found = np.empty(size // kernels.GROUP, np.uint64), np.empty(size, np.int32)
-    count = kernels._passed(numbers, low, high, masks, found)
+    count = kernels._between(numbers, low, high, masks, found)
     assert found[:count].tolist() == np.flatnonzero((numbers > low) & (numbers <= high)).tolist()

@@ -125,7 +125,7 @@ def _search_all(
         context.reporter.say(note)
     plan = _plan(context, output, splits["train"], documents.dim)
     searcher = plan.searcher(splits["train"].index)
-    splits["train"] = replace(splits["train"], searcher=searcher, together=plan.together)
+    splits["train"] = replace(splits["train"], searcher=searcher, single_pass=plan.single_pass)
     for split in splits.values():
         if split.searcher in (None, split.index):
             split.index.prepare()
@@ -173,7 +173,7 @@ def _plan(context: Context, output: StageOutput, train: SplitQueries, dim: int) 
 
         def planned(_: int) -> dict[str, pl.DataFrame]:
             count = len(train.wanted)
-            requests = SearchRequests.of(train.subset(draw_sample(count)), context.recipe.mine).together
+            requests = SearchRequests.of(train.subset(draw_sample(count)), context.recipe.mine).every
             return tune_search(train.index, requests, count, context.recipe.search).frames()
 
         plan = Plan.of(next(output.shards("plan", 1, planned)), dim)
