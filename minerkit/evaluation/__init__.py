@@ -1,6 +1,7 @@
-"""How well the dev split is ranked: by the encoder that mined, by BM25, and by models.
+"""Evaluate rankings of the dev split: those of the mining encoder, of BM25, and of models.
 
-A mined run and models come in; evaluators of sentence-transformers and tables of metrics go out.
+A mined run and models come in. Evaluators of sentence-transformers (for training) and tables of ranking
+metrics (for the terminal, the cards and the report) go out.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-from .comparison import compare as compare
-from .encoder_ranking import hit_rates as hit_rates
-from .encoder_ranking import rankings as rankings
+from .comparison import compare_systems as compare_systems
+from .encoder_ranking import rank_documents as rank_documents
+from .encoder_ranking import ranking_metrics as ranking_metrics
 from .recipe_evaluators import dev_evaluator as dev_evaluator

@@ -1,4 +1,4 @@
-"""How the encoder that mines ranks the documents, and how well."""
+"""Rank all documents with the mining encoder, and measure how well it ranks the positives."""
 
 from collections.abc import Callable
 
@@ -9,60 +9,62 @@ from minerkit.embeddings import Vectors
 from minerkit.mining import list_hits, to_ids, to_positions
 from minerkit.search import Index, Pairs, Request
 
-__all__ = ["DEPTH", "hit_rates", "rankings"]
+__all__ = ["DEPTH", "rank_documents", "ranking_metrics"]
 
-#: How many documents a query whose retrieval is measured gets.
+#: Documents retrieved per query.
 DEPTH = 100
 
 
-def rankings(
+def rank_documents(
     query_ids: pl.Series,
     queries: Vectors,
     doc_ids: pl.Series,
     index: Index,
-    without: pl.DataFrame,
+    excluded: pl.DataFrame,
     depth: int = DEPTH,
     progress: Callable[[int], object] = id,
 ) -> pl.DataFrame:
-    """Rank all documents for each query; positives are retrieved or they are not.
+    """Rank all documents for each query; positives are not added to the ranking.
 
     Args:
         query_ids: n ids, ascending.
-        queries: Their vectors.
+        queries: The vectors of the n queries.
         doc_ids: m ids, ascending.
-        index: The vectors of the documents.
-        without: query_id, doc_id: documents a query is not to find.
-        depth: How many documents are retrieved per query.
-        progress: Called with the number of queries done, each time some are.
+        index: An index of the vectors of the m documents.
+        excluded: query_id, doc_id; documents that the query's ranking does not hold.
+        depth: Number of documents to retrieve per query.
+        progress: Called with the number of queries done since the last call.
 
     Returns:
-        query_id, doc_id, rank (from 1), score; in the order of the queries, best first.
+        query_id, doc_id, rank (from 1), score; queries in the order of `query_ids`, documents best first.
     """
     ids = {"query_id": query_ids, "doc_id": doc_ids}
-    left_out = to_positions(without, ids).sort("query_id", "doc_id")
-    excluded = Pairs.of(left_out["query_id"].to_numpy(), left_out["doc_id"].to_numpy())
-    hits = index.top(Request(queries, depth, excluded), progress)
-    found = list_hits(np.arange(len(hits.documents)), hits)
-    return to_ids(found.select("query_id", "doc_id", pl.col("rank").cast(pl.Int32), "score"), ids)
+    positions = to_positions(excluded, ids).sort("query_id", "doc_id")
+    excluded_pairs = Pairs.of(positions["query_id"].to_numpy(), positions["doc_id"].to_numpy())
+    hits = index.top(Request(queries, depth, excluded_pairs), progress)
+    ranked = list_hits(np.arange(len(hits.documents)), hits)
+    return to_ids(ranked.select("query_id", "doc_id", pl.col("rank").cast(pl.Int32), "score"), ids)
 
 
-def hit_rates(
-    ranked: pl.DataFrame, qrels: pl.DataFrame, queries: int, depth: int = DEPTH
+def ranking_metrics(
+    ranked: pl.DataFrame, qrels: pl.DataFrame, query_count: int, depth: int = DEPTH
 ) -> dict[str, float]:
-    """Measure how well rankings find positives.
+    """Compute accuracy and mean reciprocal rank of rankings.
 
     Args:
-        ranked: query_id, doc_id, rank.
+        ranked: query_id, doc_id, rank (from 1).
         qrels: query_id, doc_id, relevance.
-        queries: How many queries were ranked for.
-        depth: How many documents were retrieved per query.
+        query_count: Number of queries, including those whose positives were not retrieved.
+        depth: Number of documents retrieved per query.
 
     Returns:
-        accuracy@1, @10 and @depth (a positive is among the first so many) and mrr@10, each in 0..1.
+        accuracy@1, @10 and @depth (the share of queries with a positive within that rank) and mrr@10, each in
+        0..1.
     """
     relevant = qrels.filter(pl.col("relevance") > 0)
-    best = ranked.join(relevant, on=["query_id", "doc_id"], how="semi")
-    # Sorted, so that the sum of fractions is the same to the last digit every time.
-    first = np.sort(best.group_by("query_id").agg(pl.col("rank").min())["rank"].to_numpy())
-    rates = {f"accuracy@{k}": float((first <= k).sum() / queries) for k in (1, 10, depth)}
-    return {**rates, "mrr@10": float(np.where(first <= 10, 1 / first, 0).sum() / queries)}
+    retrieved = ranked.join(relevant, on=["query_id", "doc_id"], how="semi")
+    # Sorted, so that floating-point sums do not depend on the order of rows.
+    best_ranks = np.sort(retrieved.group_by("query_id").agg(pl.col("rank").min())["rank"].to_numpy())
+    accuracy = {f"accuracy@{k}": float((best_ranks <= k).sum() / query_count) for k in (1, 10, depth)}
+    reciprocal_ranks = np.where(best_ranks <= 10, 1 / best_ranks, 0)
+    return {**accuracy, "mrr@10": float(reciprocal_ranks.sum() / query_count)}

@@ -1,4 +1,4 @@
-"""How a model is scored on the dev split, by the evaluators of sentence-transformers."""
+"""Build the evaluators of sentence-transformers that a recipe's `eval` section asks for."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from minerkit.evaluation.dev_split import Dev, read_dev_split
+from minerkit.evaluation.dev_split import DevSplit, read_dev_split
 from minerkit.mining import format_examples
 from minerkit.recipe import Format, Recipe
 from minerkit.runtime import Family, Reporter
@@ -17,28 +17,28 @@ from minerkit.storage import MARKERS, Run
 
 __all__ = ["batch_size", "dev_evaluator", "extra_evaluators", "retrieval_evaluator"]
 
-#: What a recipe that names no evaluator gets.
-RERANK, RETRIEVE = 30, (10,)
-#: Texts a forward pass, where the training arguments name no `per_device_eval_batch_size`.
-BATCH = 64
-#: Documents a query the average precision is measured in.
+#: Documents to rerank, and ranks to measure retrieval at, if the recipe asks for no evaluator.
+DEFAULT_RERANK, DEFAULT_CUTOFFS = 30, (10,)
+#: Texts per forward pass, if `train.args.per_device_eval_batch_size` is not set.
+DEFAULT_BATCH_SIZE = 64
+#: Documents per query that mean average precision is computed on.
 DEPTH = 100
 
 
 def dev_evaluator(
     recipe: Recipe, run: Run, similarity: str | None = None, reporter: Reporter | None = None
 ) -> tuple[Any, str] | None:
-    """Make the evaluator of the model that a recipe trains.
+    """Build the evaluator of the model that a recipe trains.
 
     Args:
-        recipe: The recipe; its `eval` section says how to score.
+        recipe: The recipe.
         run: A mined run.
-        similarity: How a bi-encoder compares vectors, `cosine` or `dot`; None: as in mining.
-        reporter: Where it is said that NanoBEIR is left out; None: stderr.
+        similarity: Similarity function of a bi-encoder, `cosine` or `dot`; None: as in mining.
+        reporter: Receives a note if NanoBEIR cannot be loaded; None: stderr.
 
     Returns:
-        An evaluator of sentence-transformers, and the key of its primary metric among its results; None where
-        the run has no dev queries.
+        An evaluator of sentence-transformers, and the key of its primary metric; None if the run has no dev
+        queries.
 
     Raises:
         RunError: A file of the run is missing or damaged.
@@ -49,13 +49,15 @@ def dev_evaluator(
     family = recipe.train.family
     similarity = similarity or ("cosine" if recipe.encoder.normalize else "dot")
     extras = extra_evaluators(recipe, run, family, similarity, reporter or Reporter())
-    made = []
+    ranking = []
     if family == "cross_encoder" and (recipe.eval.rerank or not extras):
-        made = [(_reranking(dev, recipe.eval.rerank or RERANK, batch_size(recipe)), f"{dev.name}_ndcg@10")]
+        depth = recipe.eval.rerank or DEFAULT_RERANK
+        ranking = [(_reranking_evaluator(dev, depth, batch_size(recipe)), f"{dev.name}_ndcg@10")]
     elif family == "sentence_transformer" and (recipe.eval.retrieval or not extras):
-        ranking = retrieval_evaluator(dev, recipe.eval.retrieval or RETRIEVE, batch_size(recipe), similarity)
-        made = [(ranking, f"{dev.name}_{similarity}_ndcg@10")]
-    evaluators, keys = zip(*made, *extras.values(), strict=True)
+        cutoffs = recipe.eval.retrieval or DEFAULT_CUTOFFS
+        evaluator = retrieval_evaluator(dev, cutoffs, batch_size(recipe), similarity)
+        ranking = [(evaluator, f"{dev.name}_{similarity}_ndcg@10")]
+    evaluators, keys = zip(*ranking, *extras.values(), strict=True)
     if len(evaluators) == 1:
         return evaluators[0], keys[0]
     from sentence_transformers.base.evaluation import SequentialEvaluator
@@ -66,50 +68,54 @@ def dev_evaluator(
 def extra_evaluators(
     recipe: Recipe, run: Run, family: Family, similarity: str, reporter: Reporter
 ) -> dict[str, tuple[Any, str]]:
-    """Make the evaluators that a recipe names beside the ranking of the dev split.
+    """Build the evaluators that a recipe asks for in addition to the ranking of the dev split.
 
     Args:
         recipe: The recipe.
         run: A mined run.
-        family: The kind of model they are for.
-        similarity: How a bi-encoder compares vectors, `cosine` or `dot`.
-        reporter: Where it is said that NanoBEIR is left out.
+        family: cross_encoder or sentence_transformer.
+        similarity: Similarity function of a bi-encoder, `cosine` or `dot`.
+        reporter: Receives a note if NanoBEIR cannot be loaded.
 
     Returns:
         The evaluators for `classification` and `nano_beir`, each with the key of its primary metric.
     """
-    made = {}
+    evaluators = {}
     if recipe.eval.classification:
-        made["classification"] = _classification(recipe, run, family, similarity)
-    if recipe.eval.nano_beir and (found := _nano_beir(recipe, family, similarity, reporter)):
-        made["nano_beir"] = found
-    return made
+        evaluators["classification"] = _classification_evaluator(recipe, run, family, similarity)
+    if recipe.eval.nano_beir:
+        nano_beir = _nano_beir_evaluator(recipe, family, similarity, reporter)
+        if nano_beir is not None:
+            evaluators["nano_beir"] = nano_beir
+    return evaluators
 
 
 def batch_size(recipe: Recipe) -> int:
-    """Say how many texts or pairs go through a model at once while it is scored."""
-    return int(recipe.train.args.get("per_device_eval_batch_size", BATCH))
+    """Return the number of texts or pairs per forward pass of an evaluation."""
+    return int(recipe.train.args.get("per_device_eval_batch_size", DEFAULT_BATCH_SIZE))
 
 
-def retrieval_evaluator(dev: Dev, at: Sequence[int], batch: int, similarity: str | None = None) -> Any:
-    """Make the evaluator that retrieves from all documents.
+def retrieval_evaluator(
+    dev: DevSplit, cutoffs: Sequence[int], batch: int, similarity: str | None = None
+) -> Any:
+    """Build the evaluator that retrieves from all documents.
 
     Args:
         dev: The dev split.
-        at: Places within which accuracy, precision and recall are measured.
-        batch: Texts a forward pass.
-        similarity: How vectors are compared, `cosine` or `dot`; None: as each model has it.
+        cutoffs: Ranks k of accuracy@k, precision@k and recall@k.
+        batch: Texts per forward pass.
+        similarity: Similarity function, `cosine` or `dot`; None: each model's own.
 
     Returns:
-        An InformationRetrievalEvaluator. Where documents are queries too, a query's own is taken out of what
-        it found, so that of the 100 best 99 are left.
+        An InformationRetrievalEvaluator. It removes a query's excluded documents from the 100 best, so that
+        99 are left if documents are queries too.
     """
     from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
     from sentence_transformers.util import SimilarityFunction
 
     options: dict[str, Any] = {
-        "accuracy_at_k": list(at),
-        "precision_recall_at_k": list(at),
+        "accuracy_at_k": list(cutoffs),
+        "precision_recall_at_k": list(cutoffs),
         "map_at_k": [DEPTH],
         "batch_size": batch,
         "name": dev.name,
@@ -118,39 +124,39 @@ def retrieval_evaluator(dev: Dev, at: Sequence[int], batch: int, similarity: str
     if similarity is not None:
         options["score_functions"] = {similarity: SimilarityFunction.to_similarity_fn(similarity)}
     texts = (dev.queries, dev.corpus, dev.positives)
-    if not dev.itself:
+    if not dev.excluded:
         return InformationRetrievalEvaluator(*texts, **options)
-    from minerkit.evaluation import st_evaluators as evaluators
+    from minerkit.evaluation import st_evaluators
 
-    return evaluators.InformationRetrievalEvaluator(*texts, itself=dev.itself, **options)
+    return st_evaluators.InformationRetrievalEvaluator(*texts, excluded=dev.excluded, **options)
 
 
-def _reranking(dev: Dev, depth: int, batch: int) -> Any:
-    """Make the evaluator that reranks what was retrieved: positives are there or they are not."""
+def _reranking_evaluator(dev: DevSplit, depth: int, batch: int) -> Any:
+    """Build the evaluator that reranks the retrieved documents, without adding positives."""
     from sentence_transformers.cross_encoder.evaluation import CrossEncoderRerankingEvaluator
 
     samples: list[dict[str, Any]] = [
         {
             "query": dev.queries[query],
-            "positive": [dev.corpus[doc] for doc in found[:depth] if doc in dev.positives[query]],
-            "documents": [dev.corpus[doc] for doc in found[:depth]],
-            "known": len(dev.positives[query]),
+            "positive": [dev.corpus[doc] for doc in retrieved[:depth] if doc in dev.positives[query]],
+            "documents": [dev.corpus[doc] for doc in retrieved[:depth]],
+            "positive_count": len(dev.positives[query]),
         }
-        for query, found in dev.retrieved.items()
+        for query, retrieved in dev.retrieved.items()
     ]
     options = {"batch_size": batch, "name": dev.name, "write_csv": False}
-    if all(len(sample["positive"]) in (0, sample["known"]) for sample in samples):
+    if all(len(sample["positive"]) in (0, sample["positive_count"]) for sample in samples):
         return CrossEncoderRerankingEvaluator(samples, always_rerank_positives=False, **options)
-    from minerkit.evaluation import st_evaluators as evaluators
+    from minerkit.evaluation import st_evaluators
 
-    return evaluators.CrossEncoderRerankingEvaluator(samples, **options)
+    return st_evaluators.CrossEncoderRerankingEvaluator(samples, **options)
 
 
-def _classification(recipe: Recipe, run: Run, family: Family, similarity: str) -> tuple[Any, str]:
-    """Make the evaluator that tells the positives of the dev rows from their negatives, in any format."""
-    lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
+def _classification_evaluator(recipe: Recipe, run: Run, family: Family, similarity: str) -> tuple[Any, str]:
+    """Build the evaluator that classifies the pairs of the dev rows, whatever their format."""
+    rejected = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
     queries = run.read("queries.parquet").filter(
-        (pl.col("split") == "dev") & ~pl.col("query_id").is_in(lost.implode())
+        (pl.col("split") == "dev") & ~pl.col("query_id").is_in(rejected.implode())
     )
     positives = run.read("candidates.parquet").filter(pl.col("relevance") > 0)
     rows = format_examples(
@@ -160,24 +166,26 @@ def _classification(recipe: Recipe, run: Run, family: Family, similarity: str) -
         run.read("negatives.parquet"),
         Format(type="labeled-pair"),
     )
-    asked, documents, labels = (rows[column].to_list() for column in ("query", "positive", "label"))
+    texts, documents, labels = (rows[column].to_list() for column in ("query", "positive", "label"))
     name = f"{recipe.name}-dev"
     options = {"name": name, "batch_size": batch_size(recipe), "write_csv": False}
     if family == "cross_encoder":
         from sentence_transformers.cross_encoder.evaluation import CrossEncoderClassificationEvaluator
 
-        pairs = [list(pair) for pair in zip(asked, documents, strict=True)]
+        pairs = [list(pair) for pair in zip(texts, documents, strict=True)]
         return CrossEncoderClassificationEvaluator(pairs, labels, **options), f"{name}_average_precision"
     from sentence_transformers.sentence_transformer.evaluation import BinaryClassificationEvaluator
 
-    made = BinaryClassificationEvaluator(
-        asked, documents, labels, similarity_fn_names=[similarity], **options
+    evaluator = BinaryClassificationEvaluator(
+        texts, documents, labels, similarity_fn_names=[similarity], **options
     )
-    return made, f"{name}_{similarity}_ap"
+    return evaluator, f"{name}_{similarity}_ap"
 
 
-def _nano_beir(recipe: Recipe, family: Family, similarity: str, reporter: Reporter) -> tuple[Any, str] | None:
-    """Make the NanoBEIR evaluator; None where the data sets cannot be had."""
+def _nano_beir_evaluator(
+    recipe: Recipe, family: Family, similarity: str, reporter: Reporter
+) -> tuple[Any, str] | None:
+    """Build the NanoBEIR evaluator; return None if its data sets cannot be loaded."""
     import datasets
     from sentence_transformers.cross_encoder.evaluation import CrossEncoderNanoBEIREvaluator
     from sentence_transformers.sentence_transformer.evaluation import NanoBEIREvaluator
@@ -188,15 +196,15 @@ def _nano_beir(recipe: Recipe, family: Family, similarity: str, reporter: Report
     options: dict[str, Any] = {"dataset_id": data, "batch_size": batch_size(recipe), "write_csv": False}
     if family == "sentence_transformer":
         options["score_functions"] = {similarity: SimilarityFunction.to_similarity_fn(similarity)}
-    maker = CrossEncoderNanoBEIREvaluator if family == "cross_encoder" else NanoBEIREvaluator
+    evaluator_class = CrossEncoderNanoBEIREvaluator if family == "cross_encoder" else NanoBEIREvaluator
     try:
-        # It draws bars of its own, and tells of every attempt to reach the Hub.
+        # It shows progress bars, and logs every attempt to reach the Hub.
         with contextlib.redirect_stderr(io.StringIO()), disable_logging():
-            made = maker(recipe.eval.nano_beir, **options)
+            evaluator = evaluator_class(recipe.eval.nano_beir, **options)
     except Exception as error:  # no network, or a folder of another layout
         cause = error.__cause__ or error
-        first = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-        reporter.say(f"NanoBEIR: left out, {data} cannot be read ({first})")
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        reporter.say(f"NanoBEIR: left out, {data} cannot be read ({reason})")
         return None
     metric = "ndcg@10" if family == "cross_encoder" else f"{similarity}_ndcg@10"
-    return made, f"{made.name}_{metric}"
+    return evaluator, f"{evaluator.name}_{metric}"

@@ -1,7 +1,7 @@
-"""Evaluators of sentence-transformers, where retrieved candidates need another count than theirs.
+"""Subclasses of two evaluators of sentence-transformers that count positives or documents differently.
 
-They keep the names and homes of the classes they are made of, so that a model card titles and links them as
-usual; what they do otherwise stands among their parameters there. Importing this loads torch.
+They keep the class and module names of their base classes, so that a model card gives them the usual titles
+and links; the card lists what they do differently among their parameters. Importing this module loads torch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,77 +9,91 @@ from itertools import chain
 from math import log2
 from typing import Any
 
-from sentence_transformers.cross_encoder import evaluation as of_rerankers
-from sentence_transformers.sentence_transformer import evaluation as of_bi_encoders
+from sentence_transformers.cross_encoder import evaluation as reranker_evaluators
+from sentence_transformers.sentence_transformer import evaluation as bi_encoder_evaluators
 
 __all__ = ["CrossEncoderRerankingEvaluator", "InformationRetrievalEvaluator"]
 
 
-class CrossEncoderRerankingEvaluator(of_rerankers.CrossEncoderRerankingEvaluator):  # type: ignore[misc]
-    """Counts positives that were not retrieved as missed, in the order before and the order after alike.
+class CrossEncoderRerankingEvaluator(reranker_evaluators.CrossEncoderRerankingEvaluator):  # type: ignore[misc]
+    """Counts positives that were not retrieved as missed, both before and after reranking.
 
-    The class it is made of counts them against the order before alone, so that a reranker that changes
-    nothing would seem to gain.
+    The base class counts them as missed before reranking only, so that a reranker that changes nothing would
+    seem to improve the ranking.
     """
 
-    __module__ = of_rerankers.__name__
+    __module__ = reranker_evaluators.__name__
 
     def __init__(self, samples: Sequence[Mapping[str, Any]], **options: Any) -> None:
-        """Take samples.
+        """Store the samples.
 
         Args:
-            samples: query, documents (best first), positive (those among the documents) and `known`, how many
-                positives the query has.
-            options: As the class it is made of takes them.
+            samples: For each query `query`, `documents` (best first), `positive` (the positives among the
+                documents), and `positive_count` (the number of all positives of the query).
+            options: Options of the base class.
         """
         super().__init__(samples=list(samples), always_rerank_positives=False, **options)
 
-    def __call__(self, model: Any, *where: Any, **when: Any) -> dict[str, float]:
-        """Score a reranker."""
-        known = [sample["known"] for sample in self.samples if sample["positive"]]
-        self._known = chain(known, known)  # all orders before are measured, then all orders after
-        found: dict[str, float] = super().__call__(model, *where, **when)
-        return found
+    def __call__(self, model: Any, *output: Any, **progress: Any) -> dict[str, float]:
+        """Evaluate a reranker; the further arguments are those of the base class."""
+        counts = [sample["positive_count"] for sample in self.samples if sample["positive"]]
+        # The base class measures all rankings before reranking first, then all rankings after it.
+        self._positive_counts = chain(counts, counts)
+        metrics: dict[str, float] = super().__call__(model, *output, **progress)
+        return metrics
 
     def compute_metrics(self, y_true: Any, y_pred: Any) -> tuple[float, float, float]:
-        """Measure one order against the ideal of all known positives."""
-        reciprocal_rank, gain, precision = super().compute_metrics(y_true, y_pred)
-        held, known = sum(y_true), next(self._known)
-        return reciprocal_rank, gain * self._ideal(held) / self._ideal(known), precision * held / known
+        """Measure one ranking against the ideal ranking of all positives.
+
+        Args:
+            y_true: 1 for each retrieved document that is a positive, else 0.
+            y_pred: Scores of the retrieved documents.
+
+        Returns:
+            Reciprocal rank, nDCG and average precision.
+        """
+        reciprocal_rank, ndcg, average_precision = super().compute_metrics(y_true, y_pred)
+        retrieved, total = sum(y_true), next(self._positive_counts)
+        return (
+            reciprocal_rank,
+            ndcg * self._ideal_dcg(retrieved) / self._ideal_dcg(total),
+            average_precision * retrieved / total,
+        )
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Give the parameters a model card shows."""
+        """Return the parameters for the model card."""
         return {**super().get_config_dict(), "unretrieved_positives": "missed"}
 
-    def _ideal(self, positives: int) -> float:
+    def _ideal_dcg(self, positives: int) -> float:
+        """Return the DCG of a ranking with this number of positives first."""
         return sum(1 / log2(rank + 1) for rank in range(1, min(positives, self.at_k) + 1))
 
 
-class InformationRetrievalEvaluator(of_bi_encoders.InformationRetrievalEvaluator):  # type: ignore[misc]
-    """Takes the documents that are the query out of what the query found."""
+class InformationRetrievalEvaluator(bi_encoder_evaluators.InformationRetrievalEvaluator):  # type: ignore[misc]
+    """Removes the excluded documents of a query from its ranking."""
 
-    __module__ = of_bi_encoders.__name__
+    __module__ = bi_encoder_evaluators.__name__
 
-    def __init__(self, *texts: Any, itself: Mapping[str, set[str]], **options: Any) -> None:
-        """Take queries, corpus and relevant documents.
+    def __init__(self, *texts: Any, excluded: Mapping[str, set[str]], **options: Any) -> None:
+        """Store queries, corpus and relevant documents.
 
         Args:
-            texts: As the class it is made of takes them.
-            itself: Query id to the ids of the documents that are the query.
-            options: As the class it is made of takes them.
+            texts: Queries, corpus and relevant documents, as the base class takes them.
+            excluded: Document ids by query id.
+            options: Options of the base class.
         """
-        self.itself = itself
+        self.excluded = excluded
         super().__init__(*texts, **options)
 
-    def compute_metrics(self, found: list[list[dict[str, Any]]]) -> dict[str, dict[int, float]]:
-        """Measure what all queries found."""
-        kept = [
-            [hit for hit in hits if hit["corpus_id"] not in self.itself.get(query, ())]
-            for query, hits in zip(self.queries_ids, found, strict=True)
+    def compute_metrics(self, rankings: list[list[dict[str, Any]]]) -> dict[str, dict[int, float]]:
+        """Measure the rankings of all queries."""
+        rankings = [
+            [hit for hit in ranking if hit["corpus_id"] not in self.excluded.get(query, ())]
+            for query, ranking in zip(self.queries_ids, rankings, strict=True)
         ]
-        measured: dict[str, dict[int, float]] = super().compute_metrics(kept)
-        return measured
+        metrics: dict[str, dict[int, float]] = super().compute_metrics(rankings)
+        return metrics
 
     def get_config_dict(self) -> dict[str, Any]:
-        """Give the parameters a model card shows."""
+        """Return the parameters for the model card."""
         return {**super().get_config_dict(), "query_itself": "left out"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import minerkit
 from minerkit.errors import AuditError, RunError
-from minerkit.evaluation import compare
+from minerkit.evaluation import compare_systems
 from minerkit.hub import check_name, upload_run
 from minerkit.pipeline.invariants import Breach, audit
 from minerkit.pipeline.stage import stage_key
@@ -64,7 +64,7 @@ def evaluate_run(
         again: Whether to score although nothing has changed since the last time.
 
     Returns:
-        What `minerkit.evaluation.comparison.compare` gives.
+        What `minerkit.evaluation.compare_systems` gives.
 
     Raises:
         MinerkitError: Something the user can mend.
@@ -78,7 +78,7 @@ def evaluate_run(
         if not again and run.done("evaluate", key):
             reporter.say("eval: done before, nothing to do")
             return dict(run.read_json("evaluation.json"))
-        found = compare(recipe, run, models, base, device, reporter)
+        found = compare_systems(recipe, run, models, base, device, reporter)
         with atomic_write(folder / "evaluation.json") as stream:
             stream.write(json.dumps(found, indent=1, ensure_ascii=False).encode())
         run.mark("evaluate", key, ["evaluation.json"])

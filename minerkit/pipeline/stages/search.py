@@ -11,7 +11,7 @@ import polars as pl
 from minerkit.corpus import binary_qrels
 from minerkit.embeddings import Encoder, Vectors, embed_texts, load_encoder
 from minerkit.errors import SourceError
-from minerkit.evaluation import hit_rates, rankings
+from minerkit.evaluation import rank_documents, ranking_metrics
 from minerkit.mining import SearchRequests, SplitQueries, find_exclusions, retrieve
 from minerkit.pipeline.context import Context
 from minerkit.pipeline.shards import query_shards
@@ -196,12 +196,12 @@ def _measure(
     )
     itself = given.excluded.filter(pl.col("reason") == "query_text")  # where documents are queries too
     with context.reporter.bar(f"Ranking ({split})", len(rows)) as advance:
-        ranked = rankings(
+        ranked = rank_documents(
             ids, queries.subset(rows), given.documents["doc_id"], index, itself, progress=advance
         )
     # What a model is evaluated on: the documents to rerank, and the order it has to beat.
     output.write(f"{MARKERS}/dev_candidates.parquet", ranked if split == "dev" else ranked.clear())
-    return {"queries": f"{len(rows)} {split}", **hit_rates(ranked, given.qrels, len(rows))}
+    return {"queries": f"{len(rows)} {split}", **ranking_metrics(ranked, given.qrels, len(rows))}
 
 
 def _positions(chosen: pl.Series) -> npt.NDArray[np.int64]:

@@ -28,7 +28,7 @@ def render_comparison(found: Mapping[str, Any]) -> RenderableType:
     """Set a comparison as tables.
 
     Args:
-        found: What `minerkit.evaluation.comparison.compare` gives.
+        found: What `minerkit.evaluation.compare_systems` gives.
 
     Returns:
         Something rich can print.

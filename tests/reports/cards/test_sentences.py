@@ -297,7 +297,7 @@ OF_DATA: list[tuple[str, list[Made], list[Made]]] = [
 ]  # fmt: skip
 
 LOSSES = "training/test_trainer.py::test_every_loss_learns_from_every_format_it_takes"
-MEASURED = "evaluation/test_comparison.py::test_the_retrieved_order_is_measured_as_the_run_measured_it"
+MEASURED = "evaluation/test_comparison.py::test_the_encoder_has_the_metrics_that_mining_stored"
 #: What every card says, and the test that it is so, below `tests`; None for names, titles and instructions.
 ALWAYS = {
     "Training data for search models, made by minerkit from": None,

@@ -108,7 +108,7 @@ ALWAYS = {
         "reports/stats/test_run_statistics.py::test_what_fills_gaps_is_not_skipped"
     ),
     "of queries find a positive in the first 10": (
-        "evaluation/test_comparison.py::test_the_retrieved_order_is_measured_as_the_run_measured_it"
+        "evaluation/test_comparison.py::test_the_encoder_has_the_metrics_that_mining_stored"
     ),
     "This page asks the network for nothing.": (
         "reports/page/test_page.py::test_the_page_asks_for_nothing_and_forbids_all_else"
