@@ -24,7 +24,7 @@ __all__ = ["Plan", "draw_sample", "recall", "tune_search"]
 
 #: Queries on which an approximate search is measured, and on which an exact one is timed at first.
 SAMPLE, TIMED = 4096, 512
-#: All requests are searched in one pass if the first leaves at least this share of the queries short:
+#: All requests are searched in one pass if the first leaves at least this share of queries short:
 #: comparing all products twice takes about as long as a second pass for so many queries.
 SINGLE_PASS_SHARE = 0.1
 #: Seconds of exact search from which `auto` tries an approximate one.
