@@ -86,5 +86,5 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Give the first line of an error's message."""
+    """Return the first line of an error's message."""
     return str(error).splitlines()[0]

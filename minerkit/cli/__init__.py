@@ -31,8 +31,8 @@ def main() -> None:
         # typer takes Ctrl-C for an exit like any other, and keeps the interrupt as the cause. A training says
         # in one line where it goes on; polars words interrupts of its own, at length.
         stop = end.__context__.__cause__ if end.__context__ else None
-        told = [str(word) for word in getattr(stop, "args", ()) if "\n" not in str(word)]
-        outlook = (told or ["the same command goes on from the last finished stage"])[0]
+        reasons = [str(word) for word in getattr(stop, "args", ()) if "\n" not in str(word)]
+        outlook = (reasons or ["the same command goes on from the last finished stage"])[0]
         print(f"minerkit: stopped; {outlook}", file=sys.stderr)  # noqa: T201
         sys.exit(INTERRUPTED)
 

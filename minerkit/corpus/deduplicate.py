@@ -11,9 +11,9 @@ from minerkit.corpus.clean import DOCUMENT, QUERY
 __all__ = ["Decisions", "decide_entries"]
 
 Hashes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.int64]
+Positions = npt.NDArray[np.int64]
 #: Reasons that only show when all entries are there.
-LATE = (None, "duplicate pair", "no positive for this query", "duplicate document")
+LATE_REASONS = (None, "duplicate pair", "no positive for this query", "duplicate document")
 
 
 @dataclass(frozen=True)
@@ -44,23 +44,23 @@ def decide_entries(ledger: pl.DataFrame, min_relevance: int = 1) -> Decisions:
     kept = ledger["reason"].is_null().to_numpy()
     judged = ledger["relevance"].is_not_null().to_numpy()
     grades = ledger["relevance"].fill_null(0).to_numpy()
-    query, document = (_first_alike(*(ledger[key].to_numpy() for key in keys)) for keys in (QUERY, DOCUMENT))
-    late = np.zeros(len(ledger), np.int8)
+    query, document = (_first_equal(*(ledger[key].to_numpy() for key in keys)) for keys in (QUERY, DOCUMENT))
+    late_reasons = np.zeros(len(ledger), np.int8)
     # The highest grade comes first, so that a repeat with a lower one is what is dropped.
     ranked = np.flatnonzero(kept & judged)
     ranked = ranked[np.argsort(-grades[ranked], kind="stable")]
-    first, again = _parted(ranked, query[ranked] * len(ledger) + document[ranked])
-    late[again] = LATE.index("duplicate pair")
+    first, again = _split_first(ranked, query[ranked] * len(ledger) + document[ranked])
+    late_reasons[again] = LATE_REASONS.index("duplicate pair")
     best = np.full(len(ledger), -1, np.int32)
     np.maximum.at(best, query[first], grades[first])
-    late[first[best[query[first]] < min_relevance]] = LATE.index("no positive for this query")
+    late_reasons[first[best[query[first]] < min_relevance]] = LATE_REASONS.index("no positive for this query")
     alone = np.flatnonzero(kept & ~judged)
-    late[_parted(alone, document[alone])[1]] = LATE.index("duplicate document")
-    kept &= late == 0
-    reasons = pl.Series(list(LATE), dtype=pl.Categorical).gather(late)
+    late_reasons[_split_first(alone, document[alone])[1]] = LATE_REASONS.index("duplicate document")
+    kept &= late_reasons == 0
+    reasons = pl.Series(list(LATE_REASONS), dtype=pl.Categorical).gather(late_reasons)
     numbers = {
-        "query": _numbered(query, np.flatnonzero(kept & judged)),
-        "document": _numbered(document, np.flatnonzero(kept)),
+        "query": _number_texts(query, np.flatnonzero(kept & judged)),
+        "document": _number_texts(document, np.flatnonzero(kept)),
     }
     rows = pl.DataFrame(
         {"reason": ledger["reason"]}
@@ -70,7 +70,7 @@ def decide_entries(ledger: pl.DataFrame, min_relevance: int = 1) -> Decisions:
     return Decisions(rows, *(int(new.sum()) for _, new in numbers.values()))
 
 
-def _first_alike(one: Hashes, other: Hashes) -> Places:
+def _first_equal(one: Hashes, other: Hashes) -> Positions:
     """Give, for each pair of hashes, the first place with the same pair."""
     order = np.lexsort((other, one))  # equal pairs stay in order
     same = np.zeros(len(order), np.bool_)
@@ -82,19 +82,19 @@ def _first_alike(one: Hashes, other: Hashes) -> Places:
     return first
 
 
-def _parted(places: Places, keys: Places) -> tuple[Places, Places]:
+def _split_first(places: Positions, keys: Positions) -> tuple[Positions, Positions]:
     """Part places into those with a key that comes for the first time, and the others; both in order."""
     new = np.zeros(len(places), np.bool_)
     new[np.unique(keys, return_index=True)[1]] = True
     return places[new], places[~new]
 
 
-def _numbered(alike: Places, places: Places) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
+def _number_texts(first_equal: Positions, places: Positions) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
     """Number the texts at some places in the order of appearance; say which places are the first."""
-    new = np.zeros(len(alike), np.bool_)
-    new[_parted(places, alike[places])[0]] = True
-    number = np.zeros(len(alike), np.uint32)
-    number[alike[new]] = np.arange(1, new.sum() + 1)  # at the first place of all, which may not be kept
-    there = np.zeros(len(alike), np.bool_)
+    new = np.zeros(len(first_equal), np.bool_)
+    new[_split_first(places, first_equal[places])[0]] = True
+    number = np.zeros(len(first_equal), np.uint32)
+    number[first_equal[new]] = np.arange(1, new.sum() + 1)  # at the first place of all, which may not be kept
+    there = np.zeros(len(first_equal), np.bool_)
     there[places] = True
-    return pl.Series(number[alike]).set(pl.Series(~there), None), new
+    return pl.Series(number[first_equal]).set(pl.Series(~there), None), new

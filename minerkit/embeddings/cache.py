@@ -146,7 +146,7 @@ class Known:
 def _found(
     texts: Texts, table: Table
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32], npt.NDArray[np.uint64]]:
-    """Give the row of each text, -1 where there is none; its size in bytes; and the keys without a row."""
+    """Return the row of each text, -1 where there is none; its size in bytes; and the keys without a row."""
     known = Known(table)
     rows, sizes, unknown = [np.empty(0, np.int32)], [np.empty(0, np.uint32)], [np.empty((0, 2), np.uint64)]
     for start in range(0, len(texts), HASHED):
@@ -159,7 +159,7 @@ def _found(
 
 
 def _first(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Give the places where keys stand for the first time, ascending."""
+    """Return the places where keys stand for the first time, ascending."""
     frame = pl.DataFrame(keys, schema=KEYS, orient="row")
     return (
         frame.select(pl.struct("hi", "lo").is_first_distinct().arg_true())

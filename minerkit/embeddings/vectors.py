@@ -63,7 +63,7 @@ class Vectors:
         return None
 
     def subset(self, positions: IntArray) -> "Vectors":
-        """Give the vectors at some positions, without reading them.
+        """Return the vectors at some positions, without reading them.
 
         Args:
             positions: Integers of shape (m,).
@@ -115,7 +115,7 @@ class Vectors:
         return read
 
     def as_stored(self, positions: IntArray) -> IntArray | None:
-        """Give the order in which vectors are read best.
+        """Return the order in which vectors are read best.
 
         Args:
             positions: Integers of shape (n,).

@@ -131,7 +131,7 @@ def _ordered(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ranked(positives: pl.DataFrame, hits: Hits) -> pl.DataFrame:
-    """Put positives among the hits of each query, and give each the rank it would have among them."""
+    """Insert the positives into the hits of each query, with the rank they would have there."""
     positives = _ordered(positives)
     own, scores = positives["query_id"].to_numpy(), positives["score"].to_numpy()
     there, every = hits.documents >= 0, np.arange(1, hits.documents.shape[1] + 1, dtype=np.int32)

@@ -1,4 +1,4 @@
-"""Which documents may never be a query's negative, whatever they score: leaks are shut out by text."""
+"""Documents that are never a query's negative, whatever they score: leaks are excluded by their text."""
 
 import polars as pl
 
@@ -20,7 +20,7 @@ def find_exclusions(
         documents: doc_id, key.
         qrels: query_id, doc_id, relevance.
         links: left, right: keys of near-duplicates, each pair once.
-        groups: id (of a query or document), group; None: documents of the query's group are not shut out.
+        groups: id (of a query or document), group; None: documents of the query's group are not excluded.
         min_relevance: The grade from which a document is a positive.
 
     Returns:
@@ -49,9 +49,11 @@ def find_exclusions(
         (partly, "partly_relevant"),
     ]
     if groups is not None:
-        asked = groups.join(queries, left_on="id", right_on="query_id", how="semi").rename({"id": "query_id"})
+        grouped = groups.join(queries, left_on="id", right_on="query_id", how="semi").rename(
+            {"id": "query_id"}
+        )
         there = groups.join(queries, left_on="id", right_on="query_id", how="anti").rename({"id": "doc_id"})
-        pairs.append((asked.join(there, on="group"), "same_group"))
+        pairs.append((grouped.join(there, on="group"), "same_group"))
     listed = pl.concat(
         frame.select("query_id", "doc_id", pl.lit(reason).alias("reason")) for frame, reason in pairs
     )

@@ -19,7 +19,7 @@ DECIMALS = 6
 
 
 def thresholds(positive: Score, rules: Mine) -> dict[str, Score]:
-    """Give the highest score at which each false-negative rule still lets a document through.
+    """Compute the highest score that each false-negative rule accepts.
 
     Args:
         positive: The smallest score among each query's positives, float64.
@@ -41,7 +41,7 @@ def thresholds(positive: Score, rules: Mine) -> dict[str, Score]:
 
 
 def rank_window(rules: Mine, positives: pl.DataFrame) -> int | None:
-    """Give the places of the full ranking that `range_max` looks at.
+    """Compute how many places of the full ranking `range_max` looks at.
 
     Args:
         rules: The recipe's `mine` section.
@@ -60,7 +60,7 @@ def rank_window(rules: Mine, positives: pl.DataFrame) -> int | None:
 def filter_false_negatives(
     candidates: pl.DataFrame, excluded: pl.DataFrame, rules: Mine, places: int | None = None
 ) -> pl.DataFrame:
-    """Say of every unjudged candidate whether it may be a negative, and if not, why.
+    """Judge every unjudged candidate: whether it may be a negative, and if not, why not.
 
     Args:
         candidates: Candidates of one split in the order of the artefact (by query, best first, positives
@@ -91,15 +91,15 @@ def filter_false_negatives(
         reason = pl.coalesce(reason, pl.when(outside).then(pl.lit("rank_range")))
     # What people have judged irrelevant needs no rule to guess it; exclusions by text still hold.
     if "source" in candidates.columns:
-        told = (pl.col("source") == "judged").fill_null(False)
-        reason = pl.when(told).then(pl.col("reason")).otherwise(reason)
+        irrelevant = (pl.col("source") == "judged").fill_null(False)
+        reason = pl.when(irrelevant).then(pl.col("reason")).otherwise(reason)
     rows = candidates.filter(pl.col("relevance") == 0)
     rows = rows.join(reference, on="query_id", how="left", maintain_order="left")
     pairs = ["query_id", "doc_id"]
     # Few queries have excluded documents, and rows need not be joined by two columns for the others.
     if rows["query_id"].is_in(excluded["query_id"].implode()).any():
-        shut = excluded.select(*pairs, "reason")
-        rows = rows.join(shut, on=pairs, how="left", maintain_order="left")
+        reasons = excluded.select(*pairs, "reason")
+        rows = rows.join(reasons, on=pairs, how="left", maintain_order="left")
     else:
         rows = rows.with_columns(pl.lit(None, pl.String).alias("reason"))
     return rows.with_columns(reason.alias("reason"))

@@ -1,4 +1,4 @@
-"""Ids, and the positions at which they stand: where many rows name few ids, positions are small and fast."""
+"""Ids and their positions: where many rows name few ids, positions are small and fast."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ __all__ = ["to_ids", "to_positions"]
 
 
 def to_positions(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """Give rows by position that are by id.
+    """Replace ids by their positions.
 
     Args:
         rows: Has a column of ids for each in `ids`.
@@ -25,7 +25,7 @@ def to_positions(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFra
 
 
 def to_ids(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
-    """Give rows by id that are by position.
+    """Replace positions by their ids.
 
     Args:
         rows: Has a column of positions for each in `ids`, or for some of them.

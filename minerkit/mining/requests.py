@@ -90,7 +90,7 @@ def _pairs(*frames: pl.DataFrame) -> Pairs:
 
 
 def _ceilings(lowest: npt.NDArray[np.float64], rules: Mine) -> npt.NDArray[np.float64]:
-    """Give the lowest threshold of the rules, by the lowest score of each query's positives."""
+    """Return the lowest threshold of the rules, by the lowest score of each query's positives."""
     ceilings = np.full(len(lowest), np.inf)
     for highest in thresholds(lowest, rules).values():
         ceilings = np.minimum(ceilings, highest)

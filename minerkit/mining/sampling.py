@@ -19,7 +19,7 @@ Ids = Mapping[str, pl.Series]
 
 
 def wanted_candidates(positives: IntArray, rules: Mine) -> IntArray:
-    """Say how many eligible candidates each query needs for its negatives to be drawn.
+    """Compute how many eligible candidates each query needs for its negatives to be drawn.
 
     Args:
         positives: int64 of shape (n,): positives of each query.
@@ -28,7 +28,7 @@ def wanted_candidates(positives: IntArray, rules: Mine) -> IntArray:
     Returns:
         int64 of shape (n,): for `top`, the negatives and those skipped; for `random`, the whole range.
     """
-    wanted = _at_most(positives, rules) + rules.range_min
+    wanted = _most_negatives(positives, rules) + rules.range_min
     return wanted if rules.strategy == "top" else np.maximum(rules.range_max or rules.keep, wanted)
 
 
@@ -65,17 +65,19 @@ def rank_eligible(
     Returns:
         What was chosen, in the order of drawing; and query_id, positives, wanted, found, dropped.
     """
-    most = positives.with_columns(wanted=pl.Series(_at_most(positives["positives"].to_numpy(), rules)))
-    chosen = _first(_pool(judged, most, rules, ids or {})).with_columns(fill=pl.lit("mined"))
+    limits = positives.with_columns(
+        wanted=pl.Series(_most_negatives(positives["positives"].to_numpy(), rules))
+    )
+    chosen = _take_wanted(_pool(judged, limits, rules, ids or {})).with_columns(fill=pl.lit("mined"))
     if rules.shortfall == "backfill":
         easier = judged.filter(pl.col("reason").is_in(BACKFILLABLE))
-        easier = easier.join(most, on="query_id", how="left", maintain_order="left").with_columns(
+        easier = easier.join(limits, on="query_id", how="left", maintain_order="left").with_columns(
             fill=pl.lit("backfill")
         )
         chosen = pl.concat([chosen, easier], how="diagonal").sort("query_id", maintain_order=True)
-        chosen = _first(chosen)
+        chosen = _take_wanted(chosen)
     found = chosen.group_by("query_id").agg(pl.len().cast(pl.Int64).alias("found"))
-    accounts = most.join(found, on="query_id", how="left", maintain_order="left").with_columns(
+    accounts = limits.join(found, on="query_id", how="left", maintain_order="left").with_columns(
         pl.col("found").fill_null(0)
     )
     short = pl.col("found") < pl.col("wanted")
@@ -85,11 +87,11 @@ def rank_eligible(
 def apply_quotas(
     chosen: pl.DataFrame, accounts: pl.DataFrame, rules: Mine, before: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give every query that is kept its exact share of what was chosen.
+    """Cut the chosen negatives to the exact quota of every query that is kept.
 
     Args:
-        chosen: As `line_up` gives it.
-        accounts: As `line_up` gives it.
+        chosen: As `rank_eligible` gives it.
+        accounts: As `rank_eligible` gives it.
         rules: The recipe's `mine` section.
         before: Positives of the queries before these that were kept.
 
@@ -97,9 +99,11 @@ def apply_quotas(
         What `sample_negatives` gives, with ids or positions as they were.
     """
     kept = accounts.filter(~pl.col("dropped"))
-    exact = kept.select("query_id", wanted=pl.Series(_exactly(kept["positives"].to_numpy(), rules, before)))
+    exact = kept.select(
+        "query_id", wanted=pl.Series(_exact_quotas(kept["positives"].to_numpy(), rules, before))
+    )
     chosen = chosen.drop("wanted").join(exact, on="query_id", how="left", maintain_order="left")
-    chosen = _first(chosen)
+    chosen = _take_wanted(chosen)
     chosen = chosen.sort(["query_id", "score", "doc_id"], descending=[False, True, False])
     # Queries that are kept want what the exact ratio gives them.
     accounts = accounts.join(
@@ -111,17 +115,17 @@ def apply_quotas(
     return chosen.select(name for name in ARTEFACT_COLUMNS["negatives"] if name in chosen.columns), accounts
 
 
-def _at_most(positives: IntArray, rules: Mine) -> IntArray:
+def _most_negatives(positives: IntArray, rules: Mine) -> IntArray:
     """Bound the negatives of each query from above."""
     if rules.positive_ratio is None:
         return np.full(len(positives), rules.negatives, np.int64)
     return np.ceil(np.round(positives * _per_positive(rules), 6)).astype(np.int64)
 
 
-def _exactly(positives: IntArray, rules: Mine, before: int) -> IntArray:
+def _exact_quotas(positives: IntArray, rules: Mine, before: int) -> IntArray:
     """Make the ratio exact: what is not whole in one query's share of negatives goes to the next query."""
     if rules.positive_ratio is None:
-        return _at_most(positives, rules)
+        return _most_negatives(positives, rules)
     reached = np.concatenate([[before], before + np.cumsum(positives)])
     totals = np.floor(np.round(reached * _per_positive(rules), 6) + 0.5)
     return np.asarray(np.diff(totals.astype(np.int64)), dtype=np.int64)
@@ -132,45 +136,49 @@ def _per_positive(rules: Mine) -> float:
     return (1 - ratio) / ratio
 
 
-def _pool(judged: pl.DataFrame, most: pl.DataFrame, rules: Mine, ids: Ids) -> pl.DataFrame:
+def _pool(judged: pl.DataFrame, limits: pl.DataFrame, rules: Mine, ids: Ids) -> pl.DataFrame:
     """Line up the eligible candidates negatives are drawn from, in the order of drawing."""
     enough = pl.col("wanted") + rules.range_min
     if rules.strategy == "top":
         end = enough if rules.range_max is None else pl.min_horizontal(enough, pl.lit(rules.range_max))
     else:
         end = pl.max_horizontal(enough, pl.lit(rules.range_max or rules.keep))
-    most = most.with_columns(end=end)
-    eligible = judged.filter(pl.col("reason").is_null()).filter(_place() < (most["end"].max() or 0))
-    eligible = eligible.join(most, on="query_id", how="left", maintain_order="left")
-    pool = eligible.filter(_place().is_between(rules.range_min, pl.col("end"), "left")).drop("end")
+    limits = limits.with_columns(end=end)
+    eligible = judged.filter(pl.col("reason").is_null()).filter(
+        _position_in_query() < (limits["end"].max() or 0)
+    )
+    eligible = eligible.join(limits, on="query_id", how="left", maintain_order="left")
+    pool = eligible.filter(_position_in_query().is_between(rules.range_min, pl.col("end"), "left")).drop(
+        "end"
+    )
     if rules.strategy == "top":
         return pool
-    pool = pool.with_columns(turn=_lots(to_ids(pool, ids), rules.seed))
+    pool = pool.with_columns(turn=_random_numbers(to_ids(pool, ids), rules.seed))
     return pool.sort("query_id", "turn", maintain_order=True)
 
 
-def _first(pool: pl.DataFrame) -> pl.DataFrame:
+def _take_wanted(pool: pl.DataFrame) -> pl.DataFrame:
     """Take the first `wanted` rows of each query."""
-    return pool.filter(_place() < pl.col("wanted"))
+    return pool.filter(_position_in_query() < pl.col("wanted"))
 
 
-def _place() -> pl.Expr:
-    """Give the place of each row among those of its query, which stand together, from 0."""
+def _position_in_query() -> pl.Expr:
+    """Return the place of each row among those of its query, which stand together, from 0."""
     row = pl.int_range(pl.len())
     first = pl.col("query_id").ne_missing(pl.col("query_id").shift())
     return row - pl.when(first).then(row).forward_fill()
 
 
-def _lots(pool: pl.DataFrame, seed: int) -> pl.Series:
-    """Give every (query, document) a random number that depends on nothing but the two ids and the seed."""
+def _random_numbers(pool: pl.DataFrame, seed: int) -> pl.Series:
+    """Draw a random number for each (query, document); it depends on the two ids and the seed only."""
     salt = int.from_bytes(seed.to_bytes(8, "little", signed=True), "little")
-    lots = np.full(len(pool), salt, np.uint64)
+    numbers_of_pairs = np.full(len(pool), salt, np.uint64)
     for column in ("query_id", "doc_id"):
         ids = pool[column].unique(maintain_order=True)
         numbers = pl.DataFrame({column: ids, "number": _numbers(ids)})
         number = pool.select(column).join(numbers, on=column, how="left", maintain_order="left")["number"]
-        lots = mix_bits(lots ^ number.to_numpy())
-    return pl.Series(lots)
+        numbers_of_pairs = mix_bits(numbers_of_pairs ^ number.to_numpy())
+    return pl.Series(numbers_of_pairs)
 
 
 def _numbers(ids: pl.Series) -> npt.NDArray[np.uint64]:

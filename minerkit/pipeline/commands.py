@@ -76,7 +76,7 @@ def mine(
     reporter: Reporter | None = None,
     memory_gb: float | None = None,
 ) -> Run:
-    """Take a recipe from its raw corpus to train.parquet and dev.parquet.
+    """Mine a recipe: from its raw corpus to train.parquet and dev.parquet.
 
     Stages that are done, with the same recipe and the same input, are not done again.
 
@@ -107,7 +107,7 @@ def train(
     resume: bool = True,
     memory_gb: float | None = None,
 ) -> Run:
-    """Take a recipe from its raw corpus to a trained model.
+    """Train the model of a recipe; mine first what is not mined yet.
 
     What is wrong with the training is found before anything is mined. A training that was cut short goes on
     from its last checkpoint.

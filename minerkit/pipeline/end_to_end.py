@@ -26,7 +26,7 @@ def run(
     reporter: Reporter | None = None,
     memory_gb: float | None = None,
 ) -> dict[str, Any]:
-    """Take a recipe from its raw corpus to a trained model, its scores, its report, and the Hub.
+    """Do everything: mine a recipe, train its model, evaluate it, write the report, and push.
 
     Stages that are done, with the same recipe and the same input, are not done again. What is wrong with the
     training or the push is found before anything is mined.

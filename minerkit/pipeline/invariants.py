@@ -209,12 +209,12 @@ def _splits(frames: Frames, recipe: Recipe) -> Found:
     both = texts.filter(pl.col("split").n_unique().over("key") > 1).select("text")
     yield "no query or positive is in both train and dev", both
     if recipe.split.by == "group":
-        parted = sides.drop_nulls("group").filter(pl.col("split").n_unique().over("group") > 1)
-        yield "no group is in both train and dev", parted.select("query_id", "group")
+        straddling = sides.drop_nulls("group").filter(pl.col("split").n_unique().over("group") > 1)
+        yield "no group is in both train and dev", straddling.select("query_id", "group")
 
 
 def _relevant(frames: Frames, recipe: Recipe) -> pl.DataFrame:
-    """Give the judgements that make positives."""
+    """Return the judgements that make positives."""
     return frames["qrels"].filter(pl.col("relevance") >= recipe.source.min_relevance)
 
 

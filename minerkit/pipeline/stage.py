@@ -55,7 +55,7 @@ def do_stage(stage: Stage, context: Context, again: bool = False) -> bool:
 
 
 def stage_key(stage: Stage, recipe: Recipe, run: Run) -> dict[str, Any]:
-    """Say what the output of a stage depends on.
+    """Compute the key of a stage: everything its output depends on.
 
     Args:
         stage: The stage.
@@ -71,7 +71,7 @@ def stage_key(stage: Stage, recipe: Recipe, run: Run) -> dict[str, Any]:
 
 
 def sections(recipe: Recipe, *names: str) -> dict[str, Any]:
-    """Give sections of a recipe as JSON."""
+    """Return sections of a recipe as JSON."""
     dump = recipe.model_dump(mode="json")
     return {name: dump[name] for name in names}
 

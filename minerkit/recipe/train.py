@@ -100,7 +100,7 @@ class Train(Section):
         return LOSSES[self.loss].family
 
     def format_fault(self, made: str, scores: bool) -> str | None:
-        """Say why the loss cannot learn from a format.
+        """Explain why the loss cannot learn from a format.
 
         Args:
             made: The type of the training rows.

@@ -13,7 +13,7 @@ LEAST = 1.0
 
 
 def memory_budget(gigabytes: float | None) -> int:
-    """Say how many bytes of memory a run may use.
+    """Compute how many bytes of memory a run may use.
 
     Args:
         gigabytes: What the user allows; None: half of what is free on this machine, or in this container.
@@ -32,7 +32,7 @@ def memory_budget(gigabytes: float | None) -> int:
 
 
 def release_memory() -> None:
-    """Give memory that is free back to the system; glibc would keep gigabytes of it for what comes."""
+    """Return free memory to the system; glibc would keep gigabytes of it."""
     import ctypes
 
     give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -108,7 +108,7 @@ def _configs(name: str, revision: str | None = None) -> dict[str, Any]:
 
 
 def _path(name: str) -> str:
-    """Give a folder's path, or a Hub name as it is."""
+    """Return a folder's path, or a Hub name as it is."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return str(folder)

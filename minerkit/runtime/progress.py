@@ -29,7 +29,7 @@ class Advance(Protocol):
     """What moves a bar on."""
 
     def __call__(self, count: int, note: str = "") -> object:
-        """Say how many items were done since the last call, and what else there is to say."""
+        """Advance by some items, with a note beside the bar."""
         ...
 
 

@@ -18,7 +18,7 @@ PACKAGES = (
 
 
 def package_versions(*more: str) -> dict[str, str]:
-    """Say which versions are installed.
+    """Return the installed versions of Python and packages.
 
     Args:
         more: Packages to name beside those that every run depends on.

@@ -75,7 +75,7 @@ def _index(documents: Sequence[str], vocabulary: Mapping[str, int]) -> Any:
 
 
 def _best(scores: npt.NDArray[np.float64], k: int) -> npt.NDArray[np.int64]:
-    """Give the positions of the k highest scores above nought, equal ones in order."""
+    """Return the positions of the k highest scores above nought, equal ones in order."""
     least = np.partition(scores, len(scores) - k)[len(scores) - k]
     places = np.flatnonzero(scores >= least if least > 0 else scores)
     return places[np.argsort(-scores[places], kind="stable")[:k]]

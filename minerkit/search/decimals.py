@@ -12,7 +12,7 @@ DECIMALS = 6
 
 
 def exact_scores(scores: FloatArray) -> npt.NDArray[np.float64]:
-    """Give stored scores as the decimals they stand for.
+    """Return stored scores as the decimals they stand for.
 
     Args:
         scores: float32 of any shape, rounded to six decimals.
@@ -36,7 +36,7 @@ def round_scores(scores: npt.NDArray[np.float64]) -> FloatArray:
 
 
 def exact_score(score: pl.Expr) -> pl.Expr:
-    """Give a stored score as the decimal it stands for.
+    """Return a stored score as the decimal it stands for.
 
     Args:
         score: A float32 expression, rounded to six decimals.

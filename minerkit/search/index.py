@@ -19,7 +19,7 @@ class Ranking(Protocol):
     """What a search has found for a request of n queries."""
 
     def top(self, rows: IntArray) -> Hits:
-        """Give the best documents of some queries.
+        """Return the best documents of some queries.
 
         Args:
             rows: Positions of queries, ascending; each is asked for once.

@@ -32,15 +32,15 @@ EXACT_SECONDS = 120.0
 #: The share of the lists that a query probes at first, and the factor of each further try.
 FIRST_PROBES, PROBE_GROWTH = 1 / 16, 1.25
 SEED = 12
-PLAN = {"mode": pl.String, "together": pl.Boolean, "recall": pl.Float64, "probes": pl.Int64}
+PLAN = {"mode": pl.String, "single_pass": pl.Boolean, "recall": pl.Float64, "probes": pl.Int64}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to search: exactly, or with so many probes of inverted lists, with the recall that was measured.
+    """How to search: exactly, or with so many probes of inverted lists, and the recall that was measured.
 
-    In a single pass all requests are searched for every query. Otherwise the first request is searched for all
-    queries, and the others only for queries that it leaves short.
+    In a single pass all requests are searched for every query. Otherwise the first request is searched for
+    all queries, and the others only for queries that it leaves short.
     """
 
     mode: Literal["exact", "ann"]

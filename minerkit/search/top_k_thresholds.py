@@ -20,7 +20,7 @@ FAR = 2e9
 
 @jit_inline
 def needed_score(scores: FloatArray, k: int, error_bound: float, ceiling: float) -> float:
-    """Say what a document must score to be among the k best, by the scores of some."""
+    """Describe what a document must score to be among the k best, by the scores of some."""
     # Others may be above the ceiling, so that they do not count.
     sure = scores if ceiling == np.inf else scores[scores <= ceiling - error_bound]
     return kth_best(sure, k, -np.inf) - 2 * error_bound
@@ -62,7 +62,7 @@ def kth_best(numbers: npt.NDArray[Any], k: int, least: Any) -> float:
 
 @jit_inline
 def comparable_limit(products: npt.NDArray[Any], limit: float) -> Any:
-    """Give a limit in the type of the products, which are compared with it as they are."""
+    """Return a limit in the type of the products, which are compared with it as they are."""
     kind = products.dtype.type
     return kind(np.floor(min(max(limit, -FAR), FAR))) if kind(0.5) == 0 else kind(limit)
 

@@ -1,4 +1,4 @@
-"""Find out how a file's text is encoded, or that nobody can tell."""
+"""Detect the encoding of a text file."""
 
 import codecs
 import re

@@ -43,7 +43,7 @@ def input_files(path: str) -> list[Path]:
 
 
 def below(path: str, file: Path) -> str:
-    """Say where below a path a file is, for places: files of one name in two folders are told apart.
+    """Name a file by its path below a folder, so that equal names in two folders differ.
 
     Args:
         path: A file, a folder or a glob.

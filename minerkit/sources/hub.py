@@ -65,7 +65,7 @@ def hub_files(source: Source) -> str:
 
 
 def hub_fault(name: str, error: Exception) -> str:
-    """Say in one line why a data set cannot be had.
+    """Explain in one line why a data set cannot be had.
 
     Args:
         name: The data set.

@@ -144,7 +144,7 @@ def json_records(file: Path, stream: IO[bytes], wanted: Mapping[str, str | None]
 
 
 def _beyond(error: Exception) -> str:
-    """Say what Python's JSON parser cannot take in."""
+    """Describe what Python's JSON parser cannot take in."""
     return "nested too deep" if isinstance(error, RecursionError) else "a number of too many digits"
 
 

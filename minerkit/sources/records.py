@@ -138,7 +138,7 @@ def sorted_rows(records: Iterable[Record], sort: Callable[[str, dict[str, Any]],
 
 
 def cell(value: Any) -> str | None:
-    """Give a cell as text.
+    """Return a cell as text.
 
     Args:
         value: What a reader found in a row.

@@ -26,7 +26,7 @@ UNCLOSED = ("field larger", "unexpected end")
 
 
 def file_format(file: Path) -> str:
-    """Tell a file's format from its name.
+    """Derive a file's format from its name.
 
     Args:
         file: Any path.

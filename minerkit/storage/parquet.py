@@ -128,7 +128,7 @@ def _strings(field: "pa.Field") -> list[str]:
 
 
 def _named(positions: pl.Series, ids: pl.Series) -> "pa.Array":
-    """Give the ids at some positions, or the lists of them, each once: they need not be looked for."""
+    """Return the ids at some positions, or the lists of them, each once: they need not be looked for."""
     import pyarrow as pa
 
     if positions.dtype == pl.List:

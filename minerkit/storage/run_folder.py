@@ -127,18 +127,18 @@ class Run:
         return dict(found) if digest == _digest(found) else None
 
     def outputs(self) -> dict[str, str]:
-        """Give the SHA-256 of every file that a stage that is done has written, by name in the run folder."""
+        """Return the SHA-256 of every file that finished stages have written, by name in the run folder."""
         found: dict[str, str] = {}
         for path in sorted((self.folder / MARKERS).glob("*.json")):
             found |= (self.marker(path.stem) or {"outputs": {}})["outputs"]
         return found
 
     def facts(self, stage: str) -> dict[str, Any]:
-        """Give what a stage that is done has noted of its work."""
+        """Return the facts that a finished stage has noted of its work."""
         return dict((self.marker(stage) or {"facts": {}})["facts"])
 
     def done(self, stage: str, key: Mapping[str, Any]) -> bool:
-        """Say whether a stage has been done with this key, and its files are as it left them.
+        """Check whether a stage has been done with this key, and its files are as it left them.
 
         Args:
             stage: The stage's name.

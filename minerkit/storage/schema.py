@@ -99,7 +99,7 @@ def fit_artefact(name: str, frame: pl.DataFrame, positions: Collection[str] = ()
 
 
 def schema_violations(name: str, frame: pl.DataFrame) -> list[str]:
-    """Say how a frame departs from an artefact's contract.
+    """Describe how a frame departs from an artefact's contract.
 
     Args:
         name: An artefact of `ARTEFACT_COLUMNS`.

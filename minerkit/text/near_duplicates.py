@@ -21,7 +21,7 @@ IntArray = npt.NDArray[np.int64]
 
 #: Entries, and meetings of texts, handled at once: few enough for a core's cache.
 BATCH = 1 << 16
-#: So that rounding errors shut out no pair at the threshold itself.
+#: So that rounding errors exclude no pair at the threshold itself.
 EPSILON = 1e-9
 
 

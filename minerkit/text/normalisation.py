@@ -32,7 +32,7 @@ CLOSING = " .?!。"
 
 
 def normalise_text(text: pl.Expr) -> pl.Expr:
-    """Give the expression for the normalised text, which is the identity of a text.
+    """Return the expression for the normalised text, which is the identity of a text.
 
     Args:
         text: A string expression.
@@ -44,7 +44,7 @@ def normalise_text(text: pl.Expr) -> pl.Expr:
 
 
 def trim_text(text: pl.Expr) -> pl.Expr:
-    """Give the expression for the text as it is stored: the user's own, trimmed.
+    """Return the expression for the text as it is stored: the user's own, trimmed.
 
     Args:
         text: A string expression.
@@ -56,7 +56,7 @@ def trim_text(text: pl.Expr) -> pl.Expr:
 
 
 def match_key(text: pl.Expr) -> pl.Expr:
-    """Give the expression for the key under which spelling variants of one text are equal.
+    """Return the expression for the key under which spelling variants of one text are equal.
 
     Args:
         text: A string expression.

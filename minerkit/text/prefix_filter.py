@@ -1,4 +1,4 @@
-"""The shingle sets of many texts, by what tells them apart: their rarest shingles, and a bitmap.
+"""The shingle sets of many texts, reduced to their rarest shingles and a bitmap.
 
 The prefix of a set are its first elements in an order that is the same for all sets, rarest first. Two sets
 with Jaccard similarity t share an element of their prefixes, if these have n - ceil(t n) + 1 of n elements
@@ -40,7 +40,7 @@ COMMONEST, NOWHERE = 30, np.uint32(0xFFFFFFFF)
 OWNER = np.uint64(0xFFFFFFFF)
 #: An odd number with well-mixed bits, as an array, whose product may overflow.
 FACTOR = np.array(0x9E3779B1, np.uint32)
-#: So that rounding errors shut out no pair at the threshold itself.
+#: So that rounding errors exclude no pair at the threshold itself.
 EPSILON = 1e-9
 
 
@@ -142,7 +142,7 @@ def _hashed(keys: pl.Series, lengths: IntArray) -> tuple[npt.NDArray[np.uint32],
 
 
 def _levels(keys: Texts, texts: IntArray, lengths: IntArray, blocks: list[slice]) -> npt.NDArray[np.uint8]:
-    """Tell how common the shingles of each bucket are, counting those of every so manyth text."""
+    """Estimate how common the shingles of each bucket are, from a sample of the texts."""
     step = -(-int(lengths.sum()) // COUNTED)
     bits = min(COUNT_BITS, max(8, int(lengths.sum()).bit_length()))
     counts, lock = np.zeros(1 << bits, np.uint32), Lock()

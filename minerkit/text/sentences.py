@@ -64,7 +64,7 @@ def join_sentences(*pieces: str) -> str:
 
 
 def is_wide(character: str) -> bool:
-    """Tell whether a character is written without blanks around it.
+    """Check whether a character is written without blanks around it.
 
     Args:
         character: One character.
@@ -76,7 +76,7 @@ def is_wide(character: str) -> bool:
 
 
 def is_fragment(line: str) -> bool:
-    """Tell whether a line is a label, a name or a value and not a statement.
+    """Check whether a line is a label, a name or a value and not a statement.
 
     Args:
         line: A line or paragraph, trimmed.
@@ -89,7 +89,7 @@ def is_fragment(line: str) -> bool:
 
 
 def _ends(text: str) -> Iterator[int]:
-    """Give the places behind the sentences of a text."""
+    """Return the places behind the sentences of a text."""
     brackets = [match.span() for match in BRACKETED.finditer(text)]
     bracket = quotes = seen = start = 0
     for match in END.finditer(text):
@@ -119,7 +119,7 @@ def _ends(text: str) -> Iterator[int]:
 
 
 def _full_stop(text: str, start: int, stop: int, end: int) -> bool:
-    """Tell whether the full stop at `stop` ends the sentence that began at `start`."""
+    """Check whether the full stop at `stop` ends the sentence that began at `start`."""
     following = text[end : end + 1]
     if following and not following.isspace() and not is_wide(following):
         return False

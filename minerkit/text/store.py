@@ -21,7 +21,7 @@ class Texts(Protocol):
     """A column of n texts; a polars series is one."""
 
     def __len__(self) -> int:
-        """Give n."""
+        """Return n."""
         ...
 
     def slice(self, offset: int, length: int, /) -> pl.Series:

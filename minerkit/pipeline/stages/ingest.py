@@ -120,7 +120,7 @@ def _split(
 
 
 def _no_query(recipe: Recipe, rejected: pl.DataFrame, rows: int) -> SourceError:
-    """Say why nothing of the corpus can be used."""
+    """Explain why nothing of the corpus can be used."""
     counts = rejected["reason"].value_counts(sort=True).head(5).rows()
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts) or "documents only"
     place = recipe.source.path or recipe.source.hub

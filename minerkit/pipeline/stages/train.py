@@ -93,14 +93,14 @@ def _train_statistics(run: Run) -> dict[str, Any]:
 
 
 def _origin(run: Run) -> dict[str, Any]:
-    """Say how many negatives of the train split people judged, and how the others were searched."""
+    """Compute how many negatives of the train split people judged, and how the others were searched."""
     train = run.read("queries.parquet").filter(pl.col("split") == "train")["query_id"]
     judged = run.between("negatives.parquet", train, pl.col("source") == "judged")
     return {"judged": len(judged), "search": (run.marker("search") or {})["facts"]["search"]["mode"]}
 
 
 def _check_labels(recipe: Recipe, run: Run, rows: int, counts: Mapping[str, Any]) -> None:
-    """See whether there is something to learn."""
+    """Check whether there is something to learn."""
     positives, negatives = counts["positives"], counts["negatives"]
     if not rows:
         raise TrainingError(
@@ -114,7 +114,7 @@ def _check_labels(recipe: Recipe, run: Run, rows: int, counts: Mapping[str, Any]
 
 
 def _train_texts(run: Run) -> pl.Series:
-    """Give the texts of the train side; those held out stay unseen."""
+    """Return the texts of the train side; those held out stay unseen."""
     splits = run.read(f"{MARKERS}/documents.parquet")
     parts = [
         run.read("queries.parquet").filter(pl.col("split") == "train")["text"],

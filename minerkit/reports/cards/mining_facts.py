@@ -99,7 +99,7 @@ def portable(value: Any) -> Any:
 
 
 def names_folders(recipe: Recipe) -> bool:
-    """Say whether a recipe names places on a disk that `portable` leaves out.
+    """Check whether a recipe names places on a disk that `portable` leaves out.
 
     Args:
         recipe: The resolved recipe.
@@ -112,7 +112,7 @@ def names_folders(recipe: Recipe) -> bool:
 
 
 def is_sample(recipe: Recipe) -> bool:
-    """Say whether a recipe's source is a sample that ships with minerkit.
+    """Check whether a recipe's source is a sample that ships with minerkit.
 
     Args:
         recipe: The resolved recipe.

@@ -107,17 +107,17 @@ def _tell_example(card: Any, run: Run, family: str) -> None:
     found = scored.unique("query_id", keep="first").filter(pl.col("relevance") > 0)
     queries = run.read("queries.parquet").join(positives, on="query_id", how="semi", maintain_order="left")
     order = [pl.col("split") != "dev", ~pl.col("query_id").is_in(found["query_id"].implode())]
-    query, asked = queries.sort(order, maintain_order=True).select("query_id", "text").row(0)
+    query, query_text = queries.sort(order, maintain_order=True).select("query_id", "text").row(0)
     eligible = run.read("judged.parquet").filter(pl.col("reason").is_null()).sort("score", descending=True)
     chosen = [
         rows.filter(pl.col("query_id") == query).select("doc_id").head(count)
         for rows, count in ((positives, 1), (eligible, EXAMPLES - 1))
     ]
     documents = pl.concat(chosen).join(run.read("corpus.parquet"), on="doc_id", maintain_order="left")
-    asked, shown = asked[:LONGEST], [text[:LONGEST] for text in documents["text"]]
-    pairs = [[asked, text] for text in shown]
+    query_text, shown = query_text[:LONGEST], [text[:LONGEST] for text in documents["text"]]
+    pairs = [[query_text, text] for text in shown]
     card.ir_model = True
-    card.usage_examples = pairs if family == "cross_encoder" else [asked, *shown]
+    card.usage_examples = pairs if family == "cross_encoder" else [query_text, *shown]
 
 
 def _log(account: Mapping[str, Any], evaluator: Any) -> Iterator[dict[str, Any]]:

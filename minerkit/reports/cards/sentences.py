@@ -22,7 +22,7 @@ LOWEST = "the query's lowest-scoring positive"
 
 
 def has_negatives(recipe: Recipe, stats: Stats) -> bool:
-    """Say whether the training rows hold negatives.
+    """Check whether the training rows hold negatives.
 
     Args:
         recipe: The resolved recipe.
@@ -48,7 +48,7 @@ def judged_negatives(stats: Stats) -> int:
 
 
 def some_lack_negatives(stats: Stats) -> bool:
-    """Say whether there are queries without a negative, those that were dropped left out.
+    """Check whether there are queries without a negative, those that were dropped left out.
 
     Args:
         stats: The run's stats.json.
@@ -60,7 +60,7 @@ def some_lack_negatives(stats: Stats) -> bool:
 
 
 def about_negatives(recipe: Recipe, stats: Stats) -> Iterator[str]:
-    """Say what is not as one would expect of hard negatives.
+    """Describe what is not as one would expect of hard negatives.
 
     Args:
         recipe: The resolved recipe.
@@ -86,7 +86,7 @@ def about_negatives(recipe: Recipe, stats: Stats) -> Iterator[str]:
 
 
 def safeguards(recipe: Recipe, judged: int) -> Iterator[str]:
-    """Say what kept false negatives out.
+    """Describe what kept false negatives out.
 
     Args:
         recipe: The resolved recipe.
@@ -118,7 +118,7 @@ def safeguards(recipe: Recipe, judged: int) -> Iterator[str]:
 
 
 def remains(recipe: Recipe, stats: Stats) -> Iterator[str]:
-    """Say what may still be wrong with the negatives.
+    """Describe what may still be wrong with the negatives.
 
     Args:
         recipe: The resolved recipe.
@@ -148,7 +148,7 @@ def remains(recipe: Recipe, stats: Stats) -> Iterator[str]:
 
 
 def rows_words(recipe: Recipe, stats: Stats) -> str:
-    """Say what the training rows are.
+    """Describe what the training rows are.
 
     Args:
         recipe: The resolved recipe.
@@ -183,7 +183,7 @@ def rows_words(recipe: Recipe, stats: Stats) -> str:
 
 
 def qrels_words(recipe: Recipe) -> str:
-    """Say what the relevance of documents to queries is.
+    """Describe what the relevance of documents to queries is.
 
     Args:
         recipe: The resolved recipe.
@@ -202,7 +202,7 @@ def qrels_words(recipe: Recipe) -> str:
 
 
 def origin(recipe: Recipe, rows: Stats, encoder: str) -> str:
-    """Say where the negatives of the train rows come from.
+    """Describe where the negatives of the train rows come from.
 
     Args:
         recipe: The resolved recipe.
@@ -228,7 +228,7 @@ def origin(recipe: Recipe, rows: Stats, encoder: str) -> str:
 
 
 def _bounds(recipe: Recipe) -> Iterator[str]:
-    """Say which scores a negative may have."""
+    """Describe which scores a negative may have."""
     mine = recipe.mine
     if mine.relative_margin:
         yield f"at least {100 * mine.relative_margin:g}% below {LOWEST}"

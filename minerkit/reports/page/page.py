@@ -125,7 +125,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def _model(training: Mapping[str, Any] | None) -> str:
-    """Say in a line what was trained on the rows, and what that changed."""
+    """Describe in a line what was trained on the rows, and what that changed."""
     if training is None:
         return ""
     kind = f"{model_in_words(training)}, from {_short(training['model']['base'])}"

@@ -106,7 +106,7 @@ def _gaps(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def _fate(frames: Mapping[str, pl.DataFrame], negatives: int | None) -> pl.Expr:
-    """Say what is wrong with a query: dropped, or short of negatives; otherwise null."""
+    """Describe what is wrong with a query: dropped, or short of negatives; otherwise null."""
     dropped = frames["rejected"].filter(pl.col("stage") == "mine")["source"]
     filled = frames["negatives"]["query_id"].value_counts().filter(pl.col("count") >= (negatives or 0))
     # An exact ratio leaves no query short that it does not drop, and may want no negatives of one.
@@ -123,13 +123,13 @@ def _chosen(queries: pl.DataFrame, judged: pl.DataFrame, examples: int, seed: in
     """Choose queries and say in `drawn` why; they stay in their order."""
     if len(queries) <= examples:
         return queries.with_columns(drawn=pl.lit("all"))
-    lots = queries["query_id"].gather(np.random.default_rng(seed).permutation(len(queries)))
-    picked = dict.fromkeys(lots.head(examples // 2), "random")
+    shuffled = queries["query_id"].gather(np.random.default_rng(seed).permutation(len(queries)))
+    picked = dict.fromkeys(shuffled.head(examples // 2), "random")
     reasons = judged.filter(pl.col("reason").is_not_null()).select("reason", "query_id").unique()
     fates = queries.filter(pl.col("fate").is_not_null()).select("fate", "query_id")
     kinds = pl.concat([reasons, fates.rename({"fate": "reason"})])
     for (_,), part in sorted(kinds.group_by("reason")):
-        ids = lots.filter(lots.is_in(part["query_id"].implode()) & ~lots.is_in(list(picked)))
+        ids = shuffled.filter(shuffled.is_in(part["query_id"].implode()) & ~shuffled.is_in(list(picked)))
         room = min(examples // PER_REASON, examples - len(picked))
         picked |= dict.fromkeys(ids.head(room), "reason")
     rest = queries.filter(~pl.col("query_id").is_in(list(picked))).sort("gap", nulls_last=True)

@@ -137,7 +137,7 @@ def _column(first: pl.Series, found: pl.DataFrame, unit: str) -> dict[str, Any]:
 
 
 def _modality(value: Any) -> str:
-    """Say what a text model takes a value for: a text, also a pair of texts, or chat messages."""
+    """Describe what a text model takes a value for: a text, also a pair of texts, or chat messages."""
     match value:
         case str() | [str(), str()]:
             return "text"

@@ -76,7 +76,7 @@ def text_profile(texts: pl.DataFrame | pl.LazyFrame, tokens: Lengths | None = No
 
 
 def length_quantiles(texts: pl.LazyFrame, length: pl.Expr) -> dict[str, float]:
-    """Give the quantiles of the texts' lengths.
+    """Return the quantiles of the texts' lengths.
 
     Args:
         texts: A column `value`.
@@ -89,7 +89,7 @@ def length_quantiles(texts: pl.LazyFrame, length: pl.Expr) -> dict[str, float]:
 
 
 def quantiles(counts: pl.DataFrame) -> dict[str, float]:
-    """Give the quantiles of counted values.
+    """Return the quantiles of counted values.
 
     Args:
         counts: value, rows; sorted by value.

@@ -21,7 +21,7 @@ POSITIVES = (1, 2, 3, 4, 5, 10, 20)
 
 
 def gaps(positives: pl.DataFrame, negatives: pl.DataFrame) -> pl.Series:
-    """Give the gap of every query: the smallest score of its positives minus that of its hardest negative.
+    """Return the gap of every query: the smallest score of its positives minus that of its hardest negative.
 
     Args:
         positives: query_id, score: the rows of the candidates that are such.
@@ -57,12 +57,12 @@ def histograms(frames: Mapping[str, pl.DataFrame], gap: pl.Series, corpus: pl.La
         name: sizes.gather(ids.search_sorted(rows["doc_id"]))
         for name, rows in (("positives", positives), ("negatives", negatives))
     }
-    asked = {"queries": frames["queries"]["text"].str.len_chars()}
+    query_lengths = {"queries": frames["queries"]["text"].str.len_chars()}
     per_query = frames["qrels"].filter(pl.col("relevance") > 0)["query_id"].value_counts()["count"]
     return {
         "scores": _scores({"positives": positives["score"], "negatives": negatives["score"]}),
         "gaps": _scores({"queries": gap}) | {"not_positive": int((gap <= 0).sum())},
-        "characters": {"queries": _lengths(asked), "documents": _lengths(lengths)},
+        "characters": {"queries": _lengths(query_lengths), "documents": _lengths(lengths)},
         "ranks": _bars(negatives["rank"].drop_nulls(), RANKS) | {"unranked": negatives["rank"].null_count()},
         "sources": negatives.group_by("source", "fill")
         .len("negatives")
@@ -206,7 +206,7 @@ def _bars(numbers: pl.Series, edges: tuple[int, ...]) -> dict[str, int]:
 
 
 def _step(span: float) -> float:
-    """Give the widest bars, 1, 2 or 5 times a power of ten, that divide a span into at least BARS."""
+    """Return the widest bars, 1, 2 or 5 times a power of ten, that divide a span into at least BARS."""
     if span <= 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(span / BARS))

@@ -141,7 +141,7 @@ def run_details(frames: Mapping[str, pl.DataFrame], files: Mapping[str, pl.LazyF
 
 
 def score_quantiles(frames: Mapping[str, pl.DataFrame], gap: pl.Series) -> dict[str, dict[str, float]]:
-    """Give the quantiles of the encoder's scores.
+    """Return the quantiles of the encoder's scores.
 
     Args:
         frames: `positives`, the rows of the candidates that are such, and the artefact negatives.

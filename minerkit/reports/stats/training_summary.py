@@ -14,7 +14,7 @@ FAMILIES = {
 
 
 def model_in_words(training: Mapping[str, Any]) -> str:
-    """Say what kind of model was trained, and how large it is.
+    """Describe what kind of model was trained, and how large it is.
 
     Args:
         training: A run's training.json.
@@ -39,7 +39,7 @@ def metric_of(training: Mapping[str, Any]) -> str:
 
 
 def before_after(training: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Give the metric that chose the model, before and after training.
+    """Return the metric that chose the model, before and after training.
 
     Args:
         training: A run's training.json.

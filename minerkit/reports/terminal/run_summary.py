@@ -56,7 +56,7 @@ def _table(scores: Mapping[str, Mapping[str, float | None]]) -> Table:
 
 
 def _advice(ranking: Mapping[str, float | None], base: str) -> list[Text]:
-    """Say what helps where what was there before ranks better than the model."""
+    """Describe what helps where what was there before ranks better than the model."""
     encoder, words = (ranking[kind] or 0.0 for kind in ("encoder", "lexical"))
     if ranking["trained"] is None or ranking["trained"] >= max(encoder, words):
         return []

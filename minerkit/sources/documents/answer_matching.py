@@ -105,7 +105,7 @@ class _Ranking:
         return float(score / (score + lacking))
 
     def _holding(self, word: str) -> npt.NDArray[np.int32]:
-        """Give the passages that hold a word."""
+        """Return the passages that hold a word."""
         if word not in self.vocabulary:
             return np.empty(0, np.int32)
         number, scores = self.vocabulary[word], self.index.scores

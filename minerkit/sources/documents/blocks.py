@@ -88,7 +88,7 @@ class Block:
 
 
 def heading_level(line: str) -> int:
-    """Tell whether a line is a numbered heading, and of which level.
+    """Check whether a line is a numbered heading, and of which level.
 
     Args:
         line: One line or paragraph, trimmed.
@@ -142,7 +142,7 @@ def sections(report: str, blocks: Iterable[Block]) -> tuple[list[Section], list[
 
 
 def _above(upper: int, lower: int, seen: Sequence[int]) -> bool:
-    """Tell whether one level is above another: of two ways to mark headings, the one met first is."""
+    """Check whether one level is above another: of two ways to mark headings, the one met first is."""
     kinds = [0 if level < CHAPTER else 1 if DECIMAL <= level < LOWEST else level for level in (upper, lower)]
     if kinds[0] == kinds[1] or LOWEST in kinds:
         return upper < lower

@@ -1,4 +1,4 @@
-"""Tell text from what only furnishes a page: navigation, notices, rows of numbers, lists of links."""
+"""Separate text from boilerplate: navigation, notices, rows of numbers, lists of links."""
 
 import re
 from collections.abc import Callable
@@ -59,7 +59,7 @@ MOST_LINKED = 0.5
 
 
 def furniture(text: str) -> str:
-    """Say why a paragraph is no text worth keeping.
+    """Explain why a paragraph is no text worth keeping.
 
     Args:
         text: A paragraph.
@@ -71,7 +71,7 @@ def furniture(text: str) -> str:
 
 
 def unread(heading: str) -> bool:
-    """Tell whether a section only lists sources, links or notices.
+    """Check whether a section only lists sources, links or notices.
 
     Args:
         heading: The heading right above the section.
@@ -83,7 +83,7 @@ def unread(heading: str) -> bool:
 
 
 def fragmentary(text: str) -> bool:
-    """Tell whether a passage is a list of labels and names and not of statements.
+    """Check whether a passage is a list of labels and names and not of statements.
 
     Args:
         text: A passage, one line for each paragraph or list item.

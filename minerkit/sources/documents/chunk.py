@@ -82,7 +82,7 @@ def cut(source: Source) -> Cut:
 
 
 def _in_tables(path: str) -> bool:
-    """Tell whether texts are in tables: there are some, and no report but what explains a data set."""
+    """Check whether texts are in tables: there are some, and no report but what explains a data set."""
     files = input_files(path)
     reports = (file for file in files if file.suffix.lower() in SUFFIXES)
     return any(map(file_format, files)) and all(file.stem.upper() in EXPLAINING for file in reports)

@@ -118,7 +118,7 @@ def _short(path: Sequence[str]) -> str:
 
 
 def _bare_path(headings: Sequence[str]) -> tuple[str, ...]:
-    """Give the headings without what one would not type, and without those that others repeat."""
+    """Return the headings without what one would not type, and without those that others repeat."""
     said: dict[str, str] = {}
     for text in map(_bare, headings):
         if sum(map(str.isalpha, text)) > 1 and _columns(text) <= LONGEST:
@@ -135,7 +135,7 @@ def _bare(heading: str) -> str:
 
 
 def _says(text: str, part: str) -> bool:
-    """Tell whether a heading holds another, as words and not as parts of words; both in lower case."""
+    """Check whether a heading holds another, as words and not as parts of words; both in lower case."""
     return re.search(rf"(?<![a-z0-9]){re.escape(part)}(?![a-z0-9])", text) is not None
 
 

@@ -80,7 +80,7 @@ def _lines(element: Any) -> Iterator[tuple[str, int, str]]:
 
 
 def _walk(element: Any) -> Iterator[tuple[Any, str]]:
-    """Give the runs of text of an element, in their order, each with the element that holds it."""
+    """Return the runs of text of an element, in their order, each with the element that holds it."""
     if element.tag in CODE or element.tag in HEADINGS:
         yield element, "".join(element.itertext())
         return
@@ -107,7 +107,7 @@ def _walk(element: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _layout(table: Any) -> bool:
-    """Tell whether a table holds the page, by design or because a tag was never closed."""
+    """Check whether a table holds the page, by design or because a tag was never closed."""
     if next(table.iterdescendants("table", *HEADINGS), None) is not None:
         return True
     cells = [len("".join(cell.itertext()).strip()) for cell in table.iter("td", "th")]

@@ -75,7 +75,7 @@ def _inline(token: "Token", place: int, level: int) -> Iterator[Block]:
 
 
 def _parts(children: Sequence["Token"]) -> list[tuple[str, bool]]:
-    """Give the text of a paragraph, cut where the author broke the line on purpose, and if it is all bold."""
+    """Return the text of a paragraph, cut at the hard line breaks, and whether all of it is bold."""
     parts: list[tuple[str, bool]] = []
     start, apart = 0, True
     for end, child in enumerate([*children, None]):
@@ -95,7 +95,7 @@ def _parts(children: Sequence["Token"]) -> list[tuple[str, bool]]:
 
 
 def _only(children: Sequence["Token"], kind: str) -> bool:
-    """Tell whether all letters of a paragraph stand within links (or another kind of markup)."""
+    """Check whether all letters of a paragraph stand within links (or another kind of markup)."""
     depth, found = 0, False
     for child in children:
         depth += child.nesting if child.type.startswith(kind) else 0

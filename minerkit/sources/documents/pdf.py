@@ -89,7 +89,7 @@ def blocks(data: bytes) -> Iterator[Block]:
 
 
 def _lines(page: Any, number: int) -> list[Line]:
-    """Give the lines of a page in reading order."""
+    """Return the lines of a page in reading order."""
     from pypdfium2 import raw
 
     textpage = page.get_textpage()
@@ -125,7 +125,7 @@ def _pattern(text: str) -> str:
 
 
 def _shift(line: Line) -> int | None:
-    """Give the number at the end of a line less the number of its page: constant where both count pages."""
+    """Return the number at the end of a line less the number of its page: constant where both count pages."""
     match = re.search(r"\s(\d{1,4})$", line.text)
     return int(match[1]) - line.page if match else None
 
@@ -174,7 +174,7 @@ def _paragraphs(lines: Sequence[Line]) -> Iterator[Block]:
 
 
 def _parted(group: Sequence[Line], following: Line, leading: float) -> bool:
-    """Tell whether a paragraph ends before `following`; `leading` is the usual distance of lines."""
+    """Check whether a paragraph ends before `following`; `leading` is the usual distance of lines."""
     line = group[-1]
     em = line.size
     if abs(line.size - following.size) > (LARGER - 1) * em or BULLET.match(following.text):

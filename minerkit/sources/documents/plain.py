@@ -76,7 +76,7 @@ def _heading(lines: list[str], at: int) -> int:
 
 
 def _wrapped(lines: list[str], at: int) -> bool:
-    """Tell whether a line goes on in the next one."""
+    """Check whether a line goes on in the next one."""
     line, following = lines[at], lines[at + 1]
     if not following or CLOSED.search(line) or OPENING.match(following) or TABLE.search(following):
         return False

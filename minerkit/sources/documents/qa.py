@@ -12,10 +12,10 @@ from minerkit.sources.files import table_files
 from minerkit.sources.records import BLANK, Entry, cell
 from minerkit.sources.tables import read_records
 
-__all__ = ["Asked", "asked"]
+__all__ = ["QuestionPairs", "read_questions"]
 
 
-class Asked(NamedTuple):
+class QuestionPairs(NamedTuple):
     """What a QA file gave: entries; rejected rows; raw rows, and how many of them are unreadable."""
 
     entries: list[Entry]
@@ -32,7 +32,7 @@ class _Row(NamedTuple):
     source: str
 
 
-def asked(source: Source, parts: Sequence[Part]) -> Asked:
+def read_questions(source: Source, parts: Sequence[Part]) -> QuestionPairs:
     """Find the passage that answers each question.
 
     Args:
@@ -89,7 +89,7 @@ def asked(source: Source, parts: Sequence[Part]) -> Asked:
         )
     order = {row.source: number for number, row in enumerate(rows)}
     found.sort(key=lambda entry: order[entry.source])
-    return Asked(found, [*dropped, *lost], count, bad)
+    return QuestionPairs(found, [*dropped, *lost], count, bad)
 
 
 def _entry(row: _Row, part: Part) -> Entry:
@@ -125,7 +125,7 @@ def _rows(source: Source) -> tuple[list[_Row], list[Reason], int, int]:
 
 
 def _texts(value: Any) -> Iterator[Any]:
-    """Give the answers in a cell: a text, a list of them, or SQuAD's `{"text": ...}` in either."""
+    """Return the answers in a cell: a text, a list of them, or SQuAD's `{"text": ...}` in either."""
     if isinstance(value, list):
         for each in value:
             yield from _texts(each)

@@ -48,7 +48,7 @@ def reissue_groups(texts: Sequence[str], threshold: float = 0.5) -> list[int]:
 
 
 def _minhashes(texts: pl.Series) -> npt.NDArray[np.uint32]:
-    """Give the MinHash values of each text, in one row."""
+    """Return the MinHash values of each text, in one row."""
     from rensa import RMinHash
 
     rows = [np.empty((0, PERMUTATIONS), np.uint32)]
@@ -60,7 +60,7 @@ def _minhashes(texts: pl.Series) -> npt.NDArray[np.uint32]:
 
 
 def _similar(minhashes: npt.NDArray[np.uint32], least: float) -> npt.NDArray[np.int64]:
-    """Give the pairs of rows that agree in at least the given share of their values, sorted."""
+    """Return the pairs of rows that agree in at least the given share of their values, sorted."""
     found = [np.empty((0, 2), np.int64)]
     for row in range(len(minhashes)):
         agreeing = np.count_nonzero(minhashes[row + 1 :] == minhashes[row], axis=1)

@@ -82,7 +82,7 @@ def _captions(source: Source) -> tuple[pl.DataFrame, list[tuple[str, str, str]],
 
 
 def _row(place: str, record: dict[str, Any] | str, source: Source) -> tuple[str, list[str]] | str:
-    """Give a row's item and captions, a blank one where there is none; or why it cannot be used."""
+    """Return a row's item and captions, a blank one where there is none; or why it cannot be used."""
     if isinstance(record, str):
         return record
     item = place if source.group is None else (cell(record.get(source.group)) or "").strip()
@@ -94,7 +94,7 @@ def _row(place: str, record: dict[str, Any] | str, source: Source) -> tuple[str,
 
 
 def _paired(captions: pl.DataFrame, source: Source) -> pl.DataFrame:
-    """Give the entries: every pair, and every caption that has none."""
+    """Return the entries: every pair, and every caption that has none."""
     items = captions.with_row_index("at").group_by("item", maintain_order=True).agg("at")["at"]
     sizes = items.list.len().to_numpy().astype(np.int64)
     _sensible(captions, sizes, source)

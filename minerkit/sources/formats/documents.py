@@ -7,7 +7,7 @@ from minerkit.errors import SourceError
 from minerkit.recipe import Source
 from minerkit.sources.documents.chunk import Part, Reason, cut
 from minerkit.sources.documents.heading_queries import heading_queries
-from minerkit.sources.documents.qa import Asked, asked
+from minerkit.sources.documents.qa import QuestionPairs, read_questions
 from minerkit.sources.records import Batch, Entry, entries, rejected
 
 __all__ = ["read"]
@@ -31,7 +31,7 @@ def read(source: Source) -> Iterator[Batch]:
             reports.
     """
     found = cut(source)
-    queries = asked(source, found.parts) if _from_qa(source) else _headed(source, found.parts)
+    queries = read_questions(source, found.parts) if _from_qa(source) else _headed(source, found.parts)
     bad = [*found.rejected[: found.bad], *queries.rejected[: queries.bad]]
     useless = [*found.rejected[found.bad :], *queries.rejected[queries.bad :]]
     there = [Entry(None, part.text, None, None, part.group, part.source) for part in found.parts]
@@ -48,7 +48,7 @@ def _from_qa(source: Source) -> bool:
     return source.queries == "qa" or (source.queries is None and source.qa is not None)
 
 
-def _headed(source: Source, parts: Sequence[Part]) -> Asked:
+def _headed(source: Source, parts: Sequence[Part]) -> QuestionPairs:
     """Take the headings above the passages as queries."""
     queries = heading_queries((part.heading, part.group) for part in parts)
     sizes = Counter((part.heading, part.reports[0]) for part in parts)
@@ -67,4 +67,4 @@ def _headed(source: Source, parts: Sequence[Part]) -> Asked:
         raise SourceError(
             f"{source.path}: no heading in it says enough to be a query; name a QA file (source.qa)"
         )
-    return Asked(found, list(dropped.values()), 0, 0)
+    return QuestionPairs(found, list(dropped.values()), 0, 0)

@@ -63,8 +63,8 @@ def collected(
     Raises:
         SourceError: There is no document, no query or no judgement, or no judgement names what there is.
     """
-    told = list(judgements)
-    unread, wanted = _taken(remarks.bad), {row.doc_id for row in told}
+    judgements_read = list(judgements)
+    unread, wanted = _taken(remarks.bad), {row.doc_id for row in judgements_read}
     docs: dict[str, str] = {}
     some, first = False, None
     for part in _unique(documents, remarks.bad):
@@ -73,13 +73,15 @@ def collected(
         docs |= {text.id: text.text for text in part if text.id in wanted}
         yield _batch([Entry(None, text.text, None, None, None, text.source) for text in part], 0, remarks)
     _some("document with a text", some, places[0], first)
-    asked = {text.id: text for part in _unique(queries, remarks.bad) for text in part}
+    query_texts = {text.id: text for part in _unique(queries, remarks.bad) for text in part}
     bad = remarks.bad
-    _some("query with a text", any(text.text for text in asked.values()), places[1], next(iter(bad), None))
+    _some(
+        "query with a text", any(text.text for text in query_texts.values()), places[1], next(iter(bad), None)
+    )
     found: list[Entry] = []
     named: set[str] = set()
-    for row in told:
-        query, document = asked.get(row.query_id), docs.get(row.doc_id)
+    for row in judgements_read:
+        query, document = query_texts.get(row.query_id), docs.get(row.doc_id)
         if query is None:
             unread.append(("judges an unknown query", row.source, row.query_id))
         elif document is None:
@@ -91,9 +93,11 @@ def collected(
     _some("judgement of these queries and documents", bool(found), places[2], at_fault)
     bad += unread
     silent = [
-        ("no judgement of this query was read", t.source, t.text) for t in asked.values() if t.id not in named
+        ("no judgement of this query was read", t.source, t.text)
+        for t in query_texts.values()
+        if t.id not in named
     ]
-    yield _batch(found, len(asked), remarks, silent)
+    yield _batch(found, len(query_texts), remarks, silent)
 
 
 def _batch(found: list[Entry], more: int, remarks: Remarks, silent: Sequence[Reason] = ()) -> Batch:

@@ -102,7 +102,7 @@ def read(source: Source) -> Iterator[Batch]:
 
 
 def record_text(record: str, fields: Sequence[str] | None) -> str:
-    """Give a record as text.
+    """Return a record as text.
 
     Args:
         record: `COL name VAL value COL name VAL value ...`
@@ -115,7 +115,7 @@ def record_text(record: str, fields: Sequence[str] | None) -> str:
 
 
 def _parsed(record: str, fields: Sequence[str] | None) -> Record:
-    """Give the names of a record's fields, none where it is no record; and its text."""
+    """Return the names of a record's fields, none where it is no record; and its text."""
     start, *parts = FIELD.split(record.strip())
     if start:
         return (), ""
@@ -147,13 +147,13 @@ def _read(file: Path, place: str, parse: Parser, limit: int | None) -> _Found:
 
 
 def _row(raw: bytes, parse: Parser) -> tuple[Record, Record, int] | str:
-    """Give the two records and the grade of a row; or why it cannot be read."""
+    """Return the two records and the grade of a row; or why it cannot be read."""
     try:
         cells = raw.decode("utf-8-sig").rstrip("\r\n").split("\t")
     except UnicodeDecodeError:
         return "invalid UTF-8"
     if len(cells) != 3:
-        return f"{len(cells)} fields, not 3: a record, a record and a label, parted by tabs"
+        return f"{len(cells)} fields, not 3: a record, a record and a label, separated by tabs"
     left, right, label = parse(cells[0]), parse(cells[1]), grade(cells[2])
     if not (left[0] and right[0]):
         return "not a record: COL name VAL value is needed"

@@ -1,4 +1,4 @@
-"""Judgements: BEIR's three columns parted by tabs, or TREC's four parted by blanks."""
+"""Judgements: BEIR's three columns separated by tabs, or TREC's four separated by blanks."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -105,7 +105,7 @@ def _table(file: Path, name: str, remarks: Remarks) -> Iterator[Text]:
 
 
 def _document(match: re.Match[str]) -> tuple[str, str] | str:
-    """Give a document's number and text; or why it has none."""
+    """Return a document's number and text; or why it has none."""
     name = DOCNO.search(match[1])
     if not match[2]:
         return "no </DOC>"
@@ -115,7 +115,7 @@ def _document(match: re.Match[str]) -> tuple[str, str] | str:
 
 
 def _topic(match: re.Match[str]) -> tuple[str, str] | str:
-    """Give a topic's number and query; or why it has none."""
+    """Return a topic's number and query; or why it has none."""
     # Older topics have no closing tags inside <top>; what follows a tag up to the next one is its text.
     name, title = NUMBER.search(match[2] + match[3]), TITLE.search(match[3])
     if not match[4]:

@@ -86,7 +86,7 @@ def test_labels_are_grades(tmp_path, label, relevance):
         (row("a", "b", "2147483648"), "relevance is not a whole number"),
         (
             "COL title VAL a\tCOL title VAL b\n",
-            "2 fields, not 3: a record, a record and a label, parted by tabs",
+            "2 fields, not 3: a record, a record and a label, separated by tabs",
         ),
         ("a\tCOL title VAL b\t1\n", "not a record: COL name VAL value is needed"),
         ("COL title VAL a\ttitle b\t1\n", "not a record: COL name VAL value is needed"),
