@@ -1,6 +1,8 @@
-"""Uploads to the Hugging Face Hub: one commit a repository, tried again where the network fails.
+"""Upload runs to the Hugging Face Hub, with one commit per repository and retries if the network fails.
 
-A finished run and repository names come in; its subsets, cards and model go out to the Hub.
+A finished run and repository names come in. The run's tables (as configs of a data set), its cards and its
+model go out to the Hub; callers get a list of the uploaded files. The room also checks names and write access
+before a long run.
 """
 
 import lazy_loader

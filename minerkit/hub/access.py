@@ -1,4 +1,4 @@
-"""Whether a push can be made at all: names, token and rights, asked before hours are spent."""
+"""Check names, token and write access of repositories before a run that ends with a push."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -6,76 +6,76 @@ from typing import Any
 
 import minerkit
 from minerkit.errors import HubError
-from minerkit.hub.retry import patiently
+from minerkit.hub.retry import call_with_retries
 from minerkit.runtime import Reporter
 
-__all__ = ["check_access", "check_name", "existing", "hub_api", "hub_token"]
+__all__ = ["check_access", "check_repo_name", "find_repository", "hub_api", "hub_token"]
 
 
 def check_access(repos: Iterable[tuple[str, str]], private: bool, reporter: Reporter) -> None:
-    """See whether repositories can be written to.
+    """Check that the user can write to repositories.
 
     Args:
-        repos: The kind of each (dataset or model), and its name as user/name.
-        private: Whether they are to be private.
-        reporter: Where waiting for the Hub is told.
+        repos: Type (dataset or model) and name (user/name) of each repository.
+        private: Whether the repositories must be private.
+        reporter: Receives a note for each retry.
 
     Raises:
-        HubError: A name is bad, there is no token, it may not write there, or the Hub cannot be reached.
+        HubError: A name is invalid, there is no token, it has no write access, or the Hub cannot be reached.
     """
-    wanted = list(repos)
-    for _, repo in wanted:
-        check_name(repo)
+    repos = list(repos)
+    for _, repo in repos:
+        check_repo_name(repo)
     token = hub_token()
     api = hub_api(token)
 
-    def ask(call: Callable[[], Any]) -> Any:
-        return patiently(call, wanted[0][1], token, reporter.say, first=True)
+    def request(call: Callable[[], Any]) -> Any:
+        return call_with_retries(call, repos[0][1], token, reporter.say, connected=False)
 
-    owner = ask(api.whoami)
-    if owner.get("auth", {}).get("accessToken", {}).get("role") == "read":
+    user = request(api.whoami)
+    if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
         raise HubError("the token can only read; make one that writes, and log in again with `hf auth login`")
-    names = [owner["name"], *(org["name"] for org in owner.get("orgs", ()))]
-    for kind, repo in wanted:
+    names = [user["name"], *(org["name"] for org in user.get("orgs", ()))]
+    for repo_type, repo in repos:
         if repo.split("/")[0].lower() not in {name.lower() for name in names}:
             raise HubError(f"{repo}: the token is that of {names[0]}; it may write to {', '.join(names)}")
-        ask(partial(existing, api, repo, kind, private))
+        request(partial(find_repository, api, repo, repo_type, private))
 
 
-def existing(api: Any, repo: str, kind: str, private: bool) -> Any | None:
-    """Find a repository.
+def find_repository(api: Any, repo: str, repo_type: str, private: bool) -> Any | None:
+    """Look up a repository on the Hub.
 
     Args:
         api: The Hub's client.
-        repo: Its name, as user/name.
-        kind: dataset or model.
-        private: Whether it is to be private.
+        repo: Name of the repository, as user/name.
+        repo_type: dataset or model.
+        private: Whether the repository must be private.
 
     Returns:
-        What the Hub says of it; None where there is none.
+        The client's description of the repository; None if it does not exist.
 
     Raises:
-        HubError: It is to be private, and is public.
+        HubError: The repository must be private and is public.
     """
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        found = api.repo_info(repo, repo_type=kind)
+        info = api.repo_info(repo, repo_type=repo_type)
     except RepositoryNotFoundError:
         return None
-    if private and not found.private:
+    if private and not info.private:
         raise HubError(f"{repo} is public already; make it private in its settings, or take another name")
-    return found
+    return info
 
 
-def check_name(name: str) -> None:
-    """Check a repository's name.
+def check_repo_name(name: str) -> None:
+    """Check the name of a repository.
 
     Args:
         name: The name.
 
     Raises:
-        HubError: It is not of the form user/name.
+        HubError: The name is not of the form user/name.
     """
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
@@ -89,13 +89,13 @@ def check_name(name: str) -> None:
 
 
 def hub_token() -> str:
-    """Find the user's token.
+    """Return the user's token.
 
     Returns:
-        HF_TOKEN, or that of the last login.
+        HF_TOKEN, or the token of the last login.
 
     Raises:
-        HubError: There is none.
+        HubError: There is no token.
     """
     from huggingface_hub import get_token
 
@@ -106,7 +106,7 @@ def hub_token() -> str:
 
 
 def hub_api(token: str) -> Any:
-    """Make the Hub's client.
+    """Build the client of the Hub.
 
     Args:
         token: The user's token.

@@ -1,4 +1,4 @@
-"""A config of a data set on the Hub: Parquet files, and what the card says of them."""
+"""Write a config of a data set as Parquet files, and describe it in the YAML block of the card."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,15 @@ import polars as pl
 
 from minerkit.errors import HubError
 
-__all__ = ["Config", "Shard", "merged_card", "write_config"]
+__all__ = ["Config", "Shard", "merge_card", "write_config"]
 
-#: Bytes in memory from which a split is cut into several files, as `datasets` cuts them.
+#: Size in memory, in bytes, above which a split is divided into several files, as `datasets` does.
 SHARD_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A Parquet file: its path in the repository, its place on disk, its split, rows and bytes in memory."""
+    """A Parquet file: path in the repository, local file, split, number of rows, and bytes in memory."""
 
     path: str
     file: Path
@@ -29,7 +29,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Config:
-    """A config as it goes to the Hub: its shards, and its columns as `datasets.Features`."""
+    """A config of a data set: its shards, and its columns as `datasets.Features`."""
 
     name: str
     shards: Sequence[Shard]
@@ -40,12 +40,12 @@ def write_config(name: str, splits: Mapping[str, pl.DataFrame], folder: Path) ->
     """Write a config as `datasets.push_to_hub` lays it out: `config/split-00000-of-00001.parquet`.
 
     Args:
-        name: The config's name.
-        splits: Its splits.
-        folder: Where the files go.
+        name: The name of the config.
+        splits: Rows by split.
+        folder: The folder for the files.
 
     Returns:
-        The config. The same rows give the same bytes.
+        The config; the same rows give the same bytes.
     """
     import datasets
 
@@ -54,28 +54,28 @@ def write_config(name: str, splits: Mapping[str, pl.DataFrame], folder: Path) ->
     for split, frame in splits.items():
         count = math.ceil(frame.estimated_size() / SHARD_BYTES) or 1
         for number in range(count):
-            first, end = (len(frame) * edge // count for edge in (number, number + 1))
+            start, end = len(frame) * number // count, len(frame) * (number + 1) // count
             path = f"{name}/{split}-{number:05d}-of-{count:05d}.parquet"
-            part = datasets.Dataset(_arrow(frame[first:end]))
+            rows = datasets.Dataset(_to_arrow(frame[start:end]))
             with (folder / path).open("wb") as stream:
-                memory = part.to_parquet(stream)
-            shards.append(Shard(path, folder / path, split, len(part), memory))
-            features = part.features
+                memory = rows.to_parquet(stream)
+            shards.append(Shard(path, folder / path, split, len(rows), memory))
+            features = rows.features
     return Config(name, shards, features)
 
 
-def merged_card(text: str, configs: Sequence[Config], there: str | None = None) -> str:
-    """Complete a data set card with its configs, and with what only the card on the Hub says.
+def merge_card(text: str, configs: Sequence[Config], hub_text: str | None = None) -> str:
+    """Add to a data set card its configs, and the keys that only the card on the Hub has.
 
     Args:
-        text: The card: Markdown after a YAML block.
-        configs: The configs that go to the Hub; the first is what loads where no config is named, unless
-            that is another one on the Hub already.
-        there: The card on the Hub, if there is one.
+        text: The card: a YAML block, then Markdown.
+        configs: The configs to upload; the first becomes the default config, unless the card on the Hub has
+            another default.
+        hub_text: The card on the Hub, if there is one.
 
     Returns:
-        The card with its own keys and body, the other keys and configs of the card on the Hub, and `configs`
-        and `dataset_info` as `datasets` writes them.
+        The card with its own keys and body, the further keys and configs of the card on the Hub, and
+        `configs` and `dataset_info` as `datasets` writes them.
 
     Raises:
         HubError: The YAML block of a card is broken.
@@ -84,22 +84,25 @@ def merged_card(text: str, configs: Sequence[Config], there: str | None = None) 
     from datasets.info import DatasetInfosDict
     from datasets.utils.metadata import MetadataConfigs
 
-    card, others = _parsed(text, "the run's")
-    if there is not None:
-        old, others = _parsed(there, "the Hub's")
-        for key, value in old.data.to_dict().items():
+    card, card_configs = _parse_card(text, "the run's")
+    if hub_text is not None:
+        hub_card, card_configs = _parse_card(hub_text, "the Hub's")
+        for key, value in hub_card.data.to_dict().items():
             if card.data.get(key) is None:
                 card.data[key] = value
     names = [config.name for config in configs]
-    taken = any(
-        name == "default" or other.get("default") for name, other in others.items() if name not in names
+    has_default = any(
+        name == "default" or config.get("default")
+        for name, config in card_configs.items()
+        if name not in names
     )
-    infos, places = DatasetInfosDict(), MetadataConfigs()
+    infos, data_files = DatasetInfosDict(), MetadataConfigs()
     for config in configs:
         splits = SplitDict()
         for split in dict.fromkeys(shard.split for shard in config.shards):
-            parts = [shard for shard in config.shards if shard.split == split]
-            splits.add(SplitInfo(split, sum(part.memory for part in parts), sum(part.rows for part in parts)))
+            shards = [shard for shard in config.shards if shard.split == split]
+            size, rows = sum(shard.memory for shard in shards), sum(shard.rows for shard in shards)
+            splits.add(SplitInfo(split, size, rows))
         infos[config.name] = DatasetInfo(
             config_name=config.name,
             features=config.features,
@@ -108,15 +111,15 @@ def merged_card(text: str, configs: Sequence[Config], there: str | None = None) 
             dataset_size=sum(shard.memory for shard in config.shards),
         )
         files = [{"split": split, "path": f"{config.name}/{split}-*"} for split in splits]
-        first = {"default": True} if config is configs[0] and not taken else {}
-        places[config.name] = {"data_files": files, **first}
+        default = {"default": True} if config is configs[0] and not has_default else {}
+        data_files[config.name] = {"data_files": files, **default}
     infos.to_dataset_card_data(card.data)
-    places.to_dataset_card_data(card.data)
+    data_files.to_dataset_card_data(card.data)
     return str(card)
 
 
-def _parsed(text: str, whose: str) -> tuple[Any, dict[str, Any]]:
-    """Read a card, and the configs it names."""
+def _parse_card(text: str, owner: str) -> tuple[Any, dict[str, Any]]:
+    """Parse a card; also return its configs by name."""
     from datasets.info import DatasetInfosDict
     from datasets.utils.metadata import MetadataConfigs
     from huggingface_hub import DatasetCard
@@ -128,17 +131,17 @@ def _parsed(text: str, whose: str) -> tuple[Any, dict[str, Any]]:
         return card, MetadataConfigs.from_dataset_card_data(card.data)
     except (ValueError, TypeError, KeyError, AttributeError, YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise HubError(f"the YAML block of {whose} README.md is broken ({reason}); mend it there") from error
+        raise HubError(f"the YAML block of {owner} README.md is broken ({reason}); mend it there") from error
 
 
-def _arrow(frame: pl.DataFrame) -> Any:
-    """Give a frame the types that users of `datasets` expect: string and list, not their large forms."""
+def _to_arrow(frame: pl.DataFrame) -> Any:
+    """Convert a frame to Arrow with the types that `datasets` uses: string and list, not large ones."""
     import pyarrow as pa
 
-    def plain(kind: Any) -> Any:
-        if pa.types.is_large_list(kind):
-            return pa.list_(plain(kind.value_type))
-        return pa.string() if pa.types.is_large_string(kind) else kind
+    def without_large(type_: Any) -> Any:
+        if pa.types.is_large_list(type_):
+            return pa.list_(without_large(type_.value_type))
+        return pa.string() if pa.types.is_large_string(type_) else type_
 
     table = frame.to_arrow()
-    return table.cast(pa.schema([field.with_type(plain(field.type)) for field in table.schema]))
+    return table.cast(pa.schema([field.with_type(without_large(field.type)) for field in table.schema]))

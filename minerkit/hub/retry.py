@@ -1,4 +1,4 @@
-"""Calls to the Hub: made again while what stops them passes, and one clear line where it does not."""
+"""Call the Hub: retry after transient failures, and turn all others into one clear line."""
 
 import random
 import re
@@ -8,69 +8,78 @@ from typing import TypeVar
 
 from minerkit.errors import HubError
 
-__all__ = ["patiently"]
+__all__ = ["call_with_retries"]
 
 T = TypeVar("T")
 
-#: How often a call is made; the waits double from half a second to half a minute, two minutes in all.
-TRIES = 9
+#: Attempts of a call; the waits double from half a second to half a minute, two minutes in all.
+ATTEMPTS = 9
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-#: Answers that pass, and what they mean.
-PASSING = {
+#: HTTP statuses of transient failures, with their meaning.
+TRANSIENT = {
     409: "another commit is under way",
     412: "another commit came first",
     429: "the Hub has had too many requests",
 } | dict.fromkeys((408, 500, 502, 503, 504), "the Hub has a fault of its own")
-#: Lost connections and cut answers, by the names of their base classes: the Hub's client has changed its HTTP
-#: library before, and hf-xet raises what Python has.
-LOST = {"TransportError", "ConnectionError", "Timeout", "JSONDecodeError"}
-#: Among them those of a connection that was never made.
-AWAY = {"ConnectError", "ConnectTimeout", "OfflineModeIsEnabled"}
+#: Errors of a lost connection or an incomplete response, by the names of their base classes: the Hub's client
+#: has changed its HTTP library before, and hf-xet raises Python's own errors.
+CONNECTION_LOST = {"TransportError", "ConnectionError", "Timeout", "JSONDecodeError"}
+#: Errors of a connection that was never established, a subset of the above.
+UNREACHABLE = {"ConnectError", "ConnectTimeout", "OfflineModeIsEnabled"}
 
 
-def patiently(
-    call: Callable[[], T], what: str, token: str, say: Callable[[str], None], first: bool = False
+def call_with_retries(
+    call: Callable[[], T], subject: str, token: str, notify: Callable[[str], None], connected: bool = True
 ) -> T:
-    """Call, and call again with growing pauses where the failure is one that passes.
+    """Make a call, and retry with growing waits after transient failures.
 
     Args:
-        call: What to do; done twice it must do no harm, as an answer may be lost.
-        what: What it is about, for the messages.
+        call: The call; it must be idempotent, since a response may be lost.
+        subject: The repository, for the messages.
         token: A secret that no message may show.
-        say: Where waiting is announced.
-        first: Nothing has been heard of the Hub yet: without a connection, waiting is no use.
+        notify: Receives a message before each wait.
+        connected: Whether the Hub has answered before; if not, an unreachable Hub fails at once.
 
     Returns:
-        What the call returns.
+        The result of the call.
 
     Raises:
         HubError: The Hub refuses, cannot be reached, or failed too often.
     """
-    for attempt in range(TRIES):
+    for attempt in range(ATTEMPTS):
         try:
             return call()
         except HubError:
             raise
         except Exception as error:
-            chain = _chain(error)
-            status, kinds = _status(chain), {kind.__name__ for link in chain for kind in type(link).__mro__}
-            reason = PASSING.get(status) if status else "the connection was lost" if kinds & LOST else None
+            chain = _error_chain(error)
+            status, classes = _http_status(chain), {base.__name__ for e in chain for base in type(e).__mro__}
+            reason = _transient_reason(status, classes)
             if status is None and reason is None and not isinstance(error, ValueError | RuntimeError):
-                raise  # not the Hub's
-            if reason is None or attempt == TRIES - 1 or (first and kinds & AWAY):
-                line = " ".join(_line(error, status, kinds, reason).split())
-                raise HubError(f"{what}: {line}".replace(token, "***")) from error
-            wait = max(min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) * random.uniform(1, 1.5), _asked(chain))
-            say(f"{what}: {reason}; trying again in {wait:.1f} s")
+                raise  # not an error of the Hub or its client
+            unreachable = not connected and classes & UNREACHABLE
+            if reason is None or attempt == ATTEMPTS - 1 or unreachable:
+                message = " ".join(_error_message(error, status, classes, reason).split())
+                raise HubError(f"{subject}: {message}".replace(token, "***")) from error
+            wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT) * random.uniform(1, 1.5)
+            wait = max(wait, _requested_wait(chain))
+            notify(f"{subject}: {reason}; trying again in {wait:.1f} s")
             time.sleep(wait)
     raise AssertionError("the last attempt returns or raises")
 
 
-def _line(error: Exception, status: int | None, kinds: set[str], reason: str | None) -> str:
-    """Say what is wrong and what to do."""
-    if "OfflineModeIsEnabled" in kinds:
+def _transient_reason(status: int | None, classes: set[str]) -> str | None:
+    """Return the reason of a transient failure; None if retrying is no use."""
+    if status:
+        return TRANSIENT.get(status)
+    return "the connection was lost" if classes & CONNECTION_LOST else None
+
+
+def _error_message(error: Exception, status: int | None, classes: set[str], reason: str | None) -> str:
+    """Explain what is wrong and what to do."""
+    if "OfflineModeIsEnabled" in classes:
         return "HF_HUB_OFFLINE is set; unset it and run the same command again"
-    if kinds & AWAY:
+    if classes & UNREACHABLE:
         return f"the Hub cannot be reached ({error}); check the network and HF_ENDPOINT"
     if reason:
         return f"{reason}; run the same command again later: what is uploaded is not sent twice"
@@ -81,24 +90,26 @@ def _line(error: Exception, status: int | None, kinds: set[str], reason: str | N
     return f"the Hub refuses ({error})"
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def _error_chain(error: BaseException) -> list[BaseException]:
+    """List an error and its causes."""
     chain = [error]
-    while (link := chain[-1].__cause__ or chain[-1].__context__) is not None and link not in chain:
-        chain.append(link)
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
     return chain
 
 
-def _status(chain: list[BaseException]) -> int | None:
-    """Find the HTTP status behind an error, if there is one."""
-    answers = (getattr(getattr(link, "response", None), "status_code", None) for link in chain)
-    return next((answer for answer in answers if answer is not None), None)
+def _http_status(chain: list[BaseException]) -> int | None:
+    """Find the HTTP status in a chain of errors, if there is one."""
+    statuses = (getattr(getattr(error, "response", None), "status_code", None) for error in chain)
+    return next((status for status in statuses if status is not None), None)
 
 
-def _asked(chain: list[BaseException]) -> float:
-    """Give the seconds that the Hub asks to wait: Retry-After, or the end of a window that is used up."""
-    for link in chain:
-        headers = getattr(getattr(link, "response", None), "headers", {})
-        named = (headers.get("Retry-After", ""), headers.get("RateLimit", ""))
-        if found := re.fullmatch(r"(\d+)", named[0]) or re.search(r"\br=0\s*;\s*t=(\d+)", named[1]):
-            return float(found[1])
+def _requested_wait(chain: list[BaseException]) -> float:
+    """Return the seconds that the Hub asks to wait: Retry-After, or the rest of an exhausted rate limit."""
+    for error in chain:
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        retry_after, rate_limit = headers.get("Retry-After", ""), headers.get("RateLimit", "")
+        seconds = re.fullmatch(r"(\d+)", retry_after) or re.search(r"\br=0\s*;\s*t=(\d+)", rate_limit)
+        if seconds:
+            return float(seconds[1])
     return 0.0

@@ -1,4 +1,4 @@
-"""Upload a run to the Hub: one commit on top of what is there, or none when all of it is there already."""
+"""Upload a run to the Hub: one commit per repository, or none if nothing has changed."""
 
 import hashlib
 import shutil
@@ -10,10 +10,10 @@ from typing import Any
 
 import minerkit
 from minerkit.errors import RunError
-from minerkit.hub.access import existing, hub_api, hub_token
-from minerkit.hub.bundle import README, Bundle, data_bundle, model_bundle
-from minerkit.hub.dataset_files import merged_card
-from minerkit.hub.retry import patiently
+from minerkit.hub.access import find_repository, hub_api, hub_token
+from minerkit.hub.bundle import README, Bundle, dataset_bundle, model_bundle
+from minerkit.hub.dataset_files import merge_card
+from minerkit.hub.retry import call_with_retries
 from minerkit.runtime import Reporter
 from minerkit.storage import MARKERS, Run, sha256
 
@@ -30,125 +30,129 @@ def upload_run(
     dry_run: bool = False,
     reporter: Reporter | None = None,
 ) -> list[dict[str, Any]]:
-    """Upload a run: its subsets as configs, its card, its model.
+    """Upload a run: its tables as configs of a data set, its card, and its model.
 
-    Each repository gets one commit, so that nobody reads half an upload; when nothing is new, it gets none.
-    After a cut, the same call goes on: what is uploaded is not sent again.
+    Each repository gets one commit, so that nobody reads a partial upload, or none if nothing has changed.
+    After an interruption, the same call resumes: it does not send uploaded files again.
 
     Args:
         run: A finished run, locked.
-        repo: The data set, as user/name; it is created where it does not exist.
-        model_repo: Where `model/` goes, as user/name; None: it is not uploaded.
+        repo: The repository of the data set, as user/name; it is created if it does not exist.
+        model_repo: The repository of `model/`, as user/name; None: the model is not uploaded.
         private: Create private repositories.
-        revision: The branch, default main; it is created where it does not exist.
-        dry_run: Only list what would go; no network, no token.
-        reporter: Where progress goes.
+        revision: The branch, default main; it is created if it does not exist.
+        dry_run: Only list the files; needs no network and no token.
+        reporter: Receives progress.
 
     Returns:
-        For each repository `kind`, `repo` and `files` (path, rows, bytes); but for a dry run also `url`,
-        `changed` (the paths that were added, replaced or removed) and `commit` (None where nothing was).
+        For each repository `kind`, `repo` and `files` (path, rows, bytes); except for a dry run also `url`,
+        `changed` (the paths that were added, replaced or removed) and `commit` (None if nothing changed).
 
     Raises:
         HubError: There is no token, or the Hub cannot be reached or refuses.
     """
     reporter = reporter or Reporter(quiet=True)
     token = "" if dry_run else hub_token()
-    with _staging(run) as staging, _clients_silenced():
-        bundles = [data_bundle(run, repo, staging, reporter, model_repo)]
+    with _staging_folder(run) as staging, _silence_clients():
+        bundles = [dataset_bundle(run, repo, staging, reporter, model_repo)]
         if model_repo:
             bundles.append(model_bundle(run, model_repo, staging))
         if dry_run:
-            return [bundle.listed() for bundle in bundles]
+            return [bundle.describe() for bundle in bundles]
         return [
-            bundle.listed() | _deliver(bundle, token, private, revision, staging, reporter)
+            bundle.describe() | _upload_bundle(bundle, token, private, revision, staging, reporter)
             for bundle in bundles
         ]
 
 
-def _deliver(
+def _upload_bundle(
     bundle: Bundle, token: str, private: bool, revision: str | None, staging: Path, reporter: Reporter
 ) -> dict[str, Any]:
-    """Bring a repository to hold the bundle, whatever comes between."""
+    """Upload a bundle to its repository, with retries."""
     api = hub_api(token)
-    insist = partial(patiently, what=bundle.repo, token=token, say=reporter.say)
-    repo = insist(partial(_opened, api, bundle, private, revision), first=True)
-    tried: list[str] = []
-    commit = insist(partial(_commit, api, repo, bundle, revision, staging, reporter, tried))
-    prefix = "datasets/" if bundle.kind == "dataset" else ""
-    return {"url": f"{api.endpoint}/{prefix}{repo}", "changed": tried, "commit": commit}
+    call = partial(call_with_retries, subject=bundle.repo, token=token, notify=reporter.say)
+    repo = call(partial(_open_repository, api, bundle, private, revision), connected=False)
+    changed: list[str] = []
+    commit = call(partial(_commit_changes, api, repo, bundle, revision, staging, reporter, changed))
+    prefix = "datasets/" if bundle.repo_type == "dataset" else ""
+    return {"url": f"{api.endpoint}/{prefix}{repo}", "changed": changed, "commit": commit}
 
 
-def _opened(api: Any, bundle: Bundle, private: bool, revision: str | None) -> str:
-    """Find the repository and the branch, or create them; give the name it has by now."""
-    repo, kind = bundle.repo, bundle.kind
-    found = existing(api, repo, kind, private)
-    if found is None:
-        api.create_repo(repo, repo_type=kind, private=private or None, exist_ok=True)
+def _open_repository(api: Any, bundle: Bundle, private: bool, revision: str | None) -> str:
+    """Find or create the repository and the branch; return the repository's name, which may have changed."""
+    repo, repo_type = bundle.repo, bundle.repo_type
+    info = find_repository(api, repo, repo_type, private)
+    if info is None:
+        api.create_repo(repo, repo_type=repo_type, private=private or None, exist_ok=True)
     else:
-        repo = found.id
+        repo = info.id
     if revision and not revision.startswith("refs/"):
-        api.create_branch(repo, branch=revision, repo_type=kind, exist_ok=True)
+        api.create_branch(repo, branch=revision, repo_type=repo_type, exist_ok=True)
     return str(repo)
 
 
-def _commit(
+def _commit_changes(
     api: Any,
     repo: str,
     bundle: Bundle,
     revision: str | None,
     staging: Path,
     reporter: Reporter,
-    tried: list[str],
+    changed: list[str],
 ) -> str | None:
-    """Commit what the head of the branch lacks, on that head and no other; note the paths in `tried`."""
+    """Commit the difference between the bundle and the head of the branch, with that head as parent.
+
+    The changed paths are stored in `changed`, also if the commit fails.
+    """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    place = {"repo_id": repo, "repo_type": bundle.kind}
-    head = api.repo_info(**place, revision=revision, files_metadata=True)
-    there = {file.rfilename: file for file in head.siblings or []}
+    target = {"repo_id": repo, "repo_type": bundle.repo_type}
+    head = api.repo_info(**target, revision=revision, files_metadata=True)
+    hub_files = {file.rfilename: file for file in head.siblings or []}
     contents: dict[str, Path | bytes] = dict(bundle.files)
-    if bundle.card and README in there:
-        old = api.hf_hub_download(**place, filename=README, revision=head.sha, cache_dir=staging)
-        contents[README] = merged_card(bundle.card, bundle.configs, Path(old).read_text()).encode()
-    new = [path for path, content in contents.items() if not _same(content, there.get(path))]
+    if bundle.card and README in hub_files:
+        hub_card = api.hf_hub_download(**target, filename=README, revision=head.sha, cache_dir=staging)
+        contents[README] = merge_card(bundle.card, bundle.configs, Path(hub_card).read_text()).encode()
+    new = [path for path, content in contents.items() if not _is_equal(content, hub_files.get(path))]
     folders = {config.name for config in bundle.configs}
     stale = [
         path
-        for path in there
+        for path in hub_files
         if path.split("/")[0] in folders and path.endswith(".parquet") and path not in contents
     ]
-    if not new and not stale:  # where a commit was tried before, it landed and only its answer was lost
-        return head.sha if tried else None
-    tried[:] = new + stale
+    if not new and not stale:
+        # After an earlier attempt this means that its commit succeeded and only the response was lost.
+        return head.sha if changed else None
+    changed[:] = new + stale
     adds = [CommitOperationAdd(path, contents[path]) for path in new]
     with reporter.bar(f"Uploading to {repo}", len(adds)) as advance:
         for add in adds:
-            api.preupload_lfs_files(**place, additions=[add], revision=revision, free_memory=False)
+            api.preupload_lfs_files(**target, additions=[add], revision=revision, free_memory=False)
             advance(1)
-    landed = api.create_commit(
-        **place,
+    commit = api.create_commit(
+        **target,
         operations=[*adds, *(CommitOperationDelete(path) for path in stale)],
         commit_message=f"Upload with minerkit {minerkit.__version__}",
         revision=revision,
         parent_commit=head.sha,
     )
-    return str(landed.oid)
+    return str(commit.oid)
 
 
-def _same(content: Path | bytes, there: Any) -> bool:
-    """Compare with a file on the Hub, which knows large ones by SHA-256 and the others by git's SHA-1."""
+def _is_equal(content: Path | bytes, hub_file: Any) -> bool:
+    """Compare a file with one on the Hub, by SHA-256 if it is stored in LFS, else by git's SHA-1."""
     size = len(content) if isinstance(content, bytes) else content.stat().st_size
-    if there is None or size != there.size:
+    if hub_file is None or size != hub_file.size:
         return False
-    if there.lfs is not None and isinstance(content, Path):
-        return bool(sha256(content) == there.lfs.sha256)
-    plain = content if isinstance(content, bytes) else content.read_bytes()
-    return bool(hashlib.sha1(b"blob %d\0" % size + plain).hexdigest() == there.blob_id)
+    if hub_file.lfs is not None and isinstance(content, Path):
+        return bool(sha256(content) == hub_file.lfs.sha256)
+    data = content if isinstance(content, bytes) else content.read_bytes()
+    return bool(hashlib.sha1(b"blob %d\0" % size + data).hexdigest() == hub_file.blob_id)
 
 
 @contextmanager
-def _staging(run: Run) -> Iterator[Path]:
-    """Give an empty folder on the run's disk; what a killed push left there goes first."""
+def _staging_folder(run: Run) -> Iterator[Path]:
+    """Provide an empty folder on the run's disk, without the files of an earlier push that was killed."""
     folder = run.folder / MARKERS / "push"
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -161,8 +165,8 @@ def _staging(run: Run) -> Iterator[Path]:
 
 
 @contextmanager
-def _clients_silenced() -> Iterator[None]:
-    """Keep the bars and warnings of the clients off stderr."""
+def _silence_clients() -> Iterator[None]:
+    """Turn off the progress bars and warnings of the Hub's clients."""
     import datasets
     import huggingface_hub.utils as hub
 

@@ -9,7 +9,7 @@ from typing import Any
 import minerkit
 from minerkit.errors import AuditError, RunError
 from minerkit.evaluation import compare_systems
-from minerkit.hub import check_name, upload_run
+from minerkit.hub import check_repo_name, upload_run
 from minerkit.pipeline.invariants import Breach, audit
 from minerkit.pipeline.stage import stage_key
 from minerkit.pipeline.stages import train as train_stage
@@ -149,7 +149,7 @@ def push_run(
         reporter: Where progress goes.
 
     Returns:
-        What `minerkit.hub.upload.upload_run` gives.
+        What `minerkit.hub.upload_run` gives.
 
     Raises:
         RunError: There is no finished run, or no model.
@@ -157,7 +157,7 @@ def push_run(
         HubError: A name is bad, there is no token, or the Hub cannot be reached or refuses.
     """
     for name in (repo, model_repo or repo):
-        check_name(name)
+        check_repo_name(name)
     if model_repo and load(folder) and not (folder / "model").is_dir():
         raise RunError(f"{folder} holds no model/ to push; train one, or leave out --model-repo")
     with _locked(folder) as run:

@@ -3,8 +3,8 @@ import pytest
 import yaml
 
 from minerkit.errors import HubError
-from minerkit.hub import dataset_files as shards
-from minerkit.hub.dataset_files import merged_card, write_config
+from minerkit.hub import dataset_files
+from minerkit.hub.dataset_files import merge_card, write_config
 
 FRAMES = {
     "labels": pl.DataFrame({"query": ["a", "甲 | 乙"], "text": ["x\ny", None], "label": [1, 0]}),
@@ -31,7 +31,7 @@ def metadata(card: str) -> dict:
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_rows_and_types_load_as_they_were(name, tmp_path):
+def test_datasets_loads_the_same_rows_and_types(name, tmp_path):
     import datasets
 
     config = write_config(name, {"train": FRAMES[name]}, tmp_path)
@@ -40,17 +40,17 @@ def test_rows_and_types_load_as_they_were(name, tmp_path):
         "parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache")
     )
     assert loaded.to_list() == FRAMES[name].rows(named=True)
-    assert [str(kind) for kind in loaded.features.values()] == TYPES[name]
+    assert [str(type_) for type_ in loaded.features.values()] == TYPES[name]
     assert loaded.features == config.features
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path):
-    twice = [write_config("labels", {"train": FRAMES["labels"]}, tmp_path / way) for way in ("one", "two")]
-    assert twice[0].shards[0].file.read_bytes() == twice[1].shards[0].file.read_bytes()
+    configs = [write_config("labels", {"train": FRAMES["labels"]}, tmp_path / name) for name in ("a", "b")]
+    assert configs[0].shards[0].file.read_bytes() == configs[1].shards[0].file.read_bytes()
 
 
-def test_large_splits_are_cut_into_shards_of_all_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "SHARD_BYTES", 300)
+def test_large_splits_are_divided_into_shards_of_equal_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_files, "SHARD_BYTES", 300)
     frame = pl.DataFrame({"text": [f"text number {n}" for n in range(101)]})
     config = write_config("corpus", {"corpus": frame}, tmp_path)
     count = len(config.shards)
@@ -70,10 +70,10 @@ def config(tmp_path):
     return write_config("triplet", {"train": FRAMES["labels"]}, tmp_path)
 
 
-def test_the_default_of_the_card_on_the_hub_stays(config):
-    there = "---\nconfigs:\n- config_name: labeled-pair\n  default: true\n  data_files: a.csv\n---\n"
-    said = metadata(merged_card("---\nlicense: mit\n---\n# T\n", [config], there))
-    assert {c["config_name"]: c.get("default", False) for c in said["configs"]} == {
+def test_the_default_config_of_the_card_on_the_hub_is_kept(config):
+    hub_text = "---\nconfigs:\n- config_name: labeled-pair\n  default: true\n  data_files: a.csv\n---\n"
+    merged = metadata(merge_card("---\nlicense: mit\n---\n# T\n", [config], hub_text))
+    assert {c["config_name"]: c.get("default", False) for c in merged["configs"]} == {
         "labeled-pair": True,
         "triplet": False,
     }
@@ -81,19 +81,19 @@ def test_the_default_of_the_card_on_the_hub_stays(config):
 
 def test_merging_twice_changes_nothing(config):
     text = "---\nlicense: mit\nlanguage:\n- zh\n---\n\n# 标题\n\n`a | b`\n\n---\n\nend\n"
-    there = "---\nviewer: false\nlicense: other\n---\nanother body\n"
-    once = merged_card(text, [config], there)
-    assert merged_card(text, [config], once) == once
+    hub_text = "---\nviewer: false\nlicense: other\n---\nanother body\n"
+    once = merge_card(text, [config], hub_text)
+    assert merge_card(text, [config], once) == once
     assert once.endswith("\n# 标题\n\n`a | b`\n\n---\n\nend\n")
     assert (metadata(once)["license"], metadata(once)["viewer"]) == ("mit", False)
 
 
-@pytest.mark.parametrize("whose", ["run", "Hub"])
+@pytest.mark.parametrize("owner", ["run", "Hub"])
 @pytest.mark.parametrize(
     "yaml_block", ["license: [mit", "- a list", "configs: none", "configs:\n- data_files: x"]
 )
-def test_a_broken_card_is_named(config, whose, yaml_block):
+def test_a_broken_card_is_reported_with_its_owner(config, owner, yaml_block):
     good, broken = "---\nlicense: mit\n---\n", f"---\n{yaml_block}\n---\n"
-    text, there = (broken, good) if whose == "run" else (good, broken)
-    with pytest.raises(HubError, match=f"the YAML block of the {whose}'s README.md is broken"):
-        merged_card(text, [config], there)
+    text, hub_text = (broken, good) if owner == "run" else (good, broken)
+    with pytest.raises(HubError, match=f"the YAML block of the {owner}'s README.md is broken"):
+        merge_card(text, [config], hub_text)

@@ -4,13 +4,13 @@ import pytest
 
 from minerkit.errors import HubError
 from minerkit.hub import retry
-from minerkit.hub.retry import patiently
+from minerkit.hub.retry import call_with_retries
 
 
-class Answer(Exception):
+class HttpError(Exception):
     """An error with a response, as huggingface_hub raises it."""
 
-    def __init__(self, status: int, text: str = "said no", **headers: str):
+    def __init__(self, status: int, text: str = "refused", **headers: str):
         self.response = SimpleNamespace(
             status_code=status, headers={k.replace("_", "-"): v for k, v in headers.items()}
         )
@@ -19,15 +19,15 @@ class Answer(Exception):
 
 @pytest.fixture
 def waits(monkeypatch) -> list[float]:
-    """What was waited, without waiting."""
-    found: list[float] = []
-    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=found.append))
-    return found
+    """The waits between attempts, in seconds; nothing is waited for."""
+    waits: list[float] = []
+    monkeypatch.setattr(retry, "time", SimpleNamespace(sleep=waits.append))
+    return waits
 
 
-def insist(*outcomes, first: bool = False):
-    """Call what raises these outcomes in turn, the last for ever; the result, the calls and what was said."""
-    calls, said = [], []
+def retry_until(*outcomes, connected: bool = True):
+    """Make a call with these outcomes in turn, the last for ever; return result, attempts and messages."""
+    calls, messages = [], []
 
     def call():
         outcome = outcomes[min(len(calls), len(outcomes) - 1)]
@@ -36,73 +36,73 @@ def insist(*outcomes, first: bool = False):
             raise outcome
         return outcome
 
-    return patiently(call, "user/name", "hf_secret", said.append, first), len(calls), said
+    return call_with_retries(call, "user/name", "hf_secret", messages.append, connected), len(calls), messages
 
 
-def test_a_passing_failure_is_followed_by_another_call(waits):
+def test_a_transient_failure_is_retried(waits):
     for status in (408, 409, 412, 429, 500, 502, 503, 504):
-        result, calls, said = insist(Answer(status), "done")
-        assert (result, calls, len(said)) == ("done", 2, 1)
+        result, calls, messages = retry_until(HttpError(status), "done")
+        assert (result, calls, len(messages)) == ("done", 2, 1)
 
 
-def test_waits_grow_to_their_bound_and_end(waits):
+def test_waits_grow_to_a_limit_and_attempts_end(waits):
     with pytest.raises(
         HubError, match="user/name: another commit came first; run the same command again later"
     ):
-        insist(Answer(412))
-    assert len(waits) == retry.TRIES - 1
-    bounds = [min(0.5 * 2**attempt, 30) for attempt in range(len(waits))]
-    assert all(bound <= wait <= 1.5 * bound for bound, wait in zip(bounds, waits, strict=True))
+        retry_until(HttpError(412))
+    assert len(waits) == retry.ATTEMPTS - 1
+    limits = [min(0.5 * 2**attempt, 30) for attempt in range(len(waits))]
+    assert all(limit <= wait <= 1.5 * limit for limit, wait in zip(limits, waits, strict=True))
     assert 90 < sum(waits) < 140
 
 
 @pytest.mark.parametrize("header", [{"Retry_After": "77"}, {"RateLimit": '"api";r=0;t=77'}])
-def test_the_hub_may_ask_for_a_longer_wait(waits, header):
-    insist(Answer(429, **header), "done")
+def test_the_hub_can_request_a_longer_wait(waits, header):
+    retry_until(HttpError(429, **header), "done")
     assert waits == [77]
 
 
-def test_a_window_that_is_not_used_up_asks_for_nothing(waits):
-    insist(Answer(429, RateLimit='"api";r=20;t=77'), "done")
+def test_a_rate_limit_that_is_not_exhausted_requests_no_wait(waits):
+    retry_until(HttpError(429, RateLimit='"api";r=20;t=77'), "done")
     assert waits[0] < 1
 
 
-def test_a_refusal_is_one_line_at_once_without_the_token(waits):
+def test_a_refusal_is_reported_at_once_in_one_line_without_the_token(waits):
     with pytest.raises(HubError) as caught:
-        insist(Answer(400, "no good:\n\nBearer hf_secret\nis wrong"))
+        retry_until(HttpError(400, "no good:\n\nBearer hf_secret\nis wrong"))
     assert str(caught.value) == "user/name: the Hub refuses (no good: Bearer *** is wrong)"
     assert waits == []
 
 
 @pytest.mark.parametrize(
-    ("status", "word"), [(401, "hf auth login"), (403, "write access"), (404, "refuses")]
+    ("status", "advice"), [(401, "hf auth login"), (403, "write access"), (404, "refuses")]
 )
-def test_what_to_do_follows_from_the_status(waits, status, word):
-    with pytest.raises(HubError, match=word):
-        insist(Answer(status))
+def test_the_advice_depends_on_the_status(waits, status, advice):
+    with pytest.raises(HubError, match=advice):
+        retry_until(HttpError(status))
 
 
-def test_the_status_behind_an_upload_error_counts(waits):
-    failed = RuntimeError("Error while uploading 'x' to the Hub.")
-    failed.__cause__ = Answer(503)
-    assert insist(failed, "done")[:2] == ("done", 2)
+def test_the_status_of_the_cause_of_an_error_counts(waits):
+    error = RuntimeError("Error while uploading 'x' to the Hub.")
+    error.__cause__ = HttpError(503)
+    assert retry_until(error, "done")[:2] == ("done", 2)
 
 
-def test_a_lost_connection_is_taken_up_again(waits):
-    assert insist(ConnectionResetError("cut"), "done")[1] == 2
+def test_a_lost_connection_is_retried(waits):
+    assert retry_until(ConnectionResetError("cut"), "done")[1] == 2
 
 
-def test_a_connection_never_made_is_final_at_first_only(waits):
-    away = type("ConnectError", (ConnectionError,), {})("no such host")
+def test_an_unreachable_hub_is_retried_only_after_an_earlier_answer(waits):
+    unreachable = type("ConnectError", (ConnectionError,), {})("no such host")
     with pytest.raises(HubError, match="cannot be reached"):
-        insist(away, first=True)
+        retry_until(unreachable, connected=False)
     assert waits == []
-    assert insist(away, "done")[1] == 2
+    assert retry_until(unreachable, "done")[1] == 2
 
 
-def test_faults_of_our_own_come_through(waits):
+def test_other_errors_are_not_changed(waits):
     with pytest.raises(KeyError):
-        insist(KeyError("x"))
+        retry_until(KeyError("x"))
     with pytest.raises(HubError, match="ours"):
-        insist(HubError("ours"))
+        retry_until(HubError("ours"))
     assert waits == []

@@ -19,7 +19,7 @@ def summarise_run(run: Run, pushed: Sequence[Mapping[str, Any]] = ()) -> dict[st
 
     Args:
         run: A run with a model.
-        pushed: What `minerkit.hub.upload.push` gives.
+        pushed: What `minerkit.hub.upload_run` returns.
 
     Returns:
         A JSON-ready mapping: `recipe`, `folder`, `data` (the rows of each split, its queries and the share of
