@@ -1,7 +1,7 @@
-"""From raw entries to queries, corpus and qrels; what is dropped comes back with its reason.
+"""Clean raw entries: trim their texts, and reject those that cannot train anything, with the reason.
 
-Entries are tidied part by part. What is decided about all of them together needs but a few numbers of each,
-the ledger; their texts wait in a file meanwhile, and are made into tables part by part again.
+Entries are cleaned batch by batch. Decisions about all of them together (`deduplicate`) need only a few
+numbers of each entry, the ledger; the texts wait in a file, and become tables batch by batch (`tables`).
 """
 
 import polars as pl

@@ -12,7 +12,7 @@ __all__ = ["Decisions", "decide_entries"]
 
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
-#: Reasons that only show when all entries are there.
+#: Reasons that depend on all entries together.
 LATE_REASONS = (None, "duplicate pair", "no positive for this query", "duplicate document")
 
 
@@ -34,12 +34,12 @@ def decide_entries(ledger: pl.DataFrame, min_relevance: int = 1) -> Decisions:
     """Decide about all entries together, and number their texts.
 
     Args:
-        ledger: The columns of `LEDGER` of all tidied entries.
+        ledger: The columns of `LEDGER` of all cleaned entries.
         min_relevance: The grade from which a document is a positive.
 
     Returns:
-        The decisions. An entry is also rejected for standing in the input before, of two grades the lower
-        one, and for a query without a positive.
+        The decisions. Rejected are also repeated pairs (of two grades the lower one) and pairs of queries
+        without a positive.
     """
     kept = ledger["reason"].is_null().to_numpy()
     judged = ledger["relevance"].is_not_null().to_numpy()
@@ -54,8 +54,8 @@ def decide_entries(ledger: pl.DataFrame, min_relevance: int = 1) -> Decisions:
     best = np.full(len(ledger), -1, np.int32)
     np.maximum.at(best, query[first], grades[first])
     late_reasons[first[best[query[first]] < min_relevance]] = LATE_REASONS.index("no positive for this query")
-    alone = np.flatnonzero(kept & ~judged)
-    late_reasons[_split_first(alone, document[alone])[1]] = LATE_REASONS.index("duplicate document")
+    unjudged = np.flatnonzero(kept & ~judged)
+    late_reasons[_split_first(unjudged, document[unjudged])[1]] = LATE_REASONS.index("duplicate document")
     kept &= late_reasons == 0
     reasons = pl.Series(list(LATE_REASONS), dtype=pl.Categorical).gather(late_reasons)
     numbers = {
@@ -71,7 +71,7 @@ def decide_entries(ledger: pl.DataFrame, min_relevance: int = 1) -> Decisions:
 
 
 def _first_equal(one: Hashes, other: Hashes) -> Positions:
-    """Give, for each pair of hashes, the first place with the same pair."""
+    """Find, for each pair of hashes, the first position with the same pair."""
     order = np.lexsort((other, one))  # equal pairs stay in order
     same = np.zeros(len(order), np.bool_)
     same[1:] = one[order[1:]] == one[order[:-1]]
@@ -82,19 +82,19 @@ def _first_equal(one: Hashes, other: Hashes) -> Positions:
     return first
 
 
-def _split_first(places: Positions, keys: Positions) -> tuple[Positions, Positions]:
-    """Part places into those with a key that comes for the first time, and the others; both in order."""
-    new = np.zeros(len(places), np.bool_)
+def _split_first(positions: Positions, keys: Positions) -> tuple[Positions, Positions]:
+    """Split positions into those with a key not seen before, and the others; both in order."""
+    new = np.zeros(len(positions), np.bool_)
     new[np.unique(keys, return_index=True)[1]] = True
-    return places[new], places[~new]
+    return positions[new], positions[~new]
 
 
-def _number_texts(first_equal: Positions, places: Positions) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
-    """Number the texts at some places in the order of appearance; say which places are the first."""
+def _number_texts(first_equal: Positions, positions: Positions) -> tuple[pl.Series, npt.NDArray[np.bool_]]:
+    """Number the texts at some positions in the order of appearance, and mark the first of each."""
     new = np.zeros(len(first_equal), np.bool_)
-    new[_split_first(places, first_equal[places])[0]] = True
+    new[_split_first(positions, first_equal[positions])[0]] = True
     number = np.zeros(len(first_equal), np.uint32)
     number[first_equal[new]] = np.arange(1, new.sum() + 1)  # at the first place of all, which may not be kept
-    there = np.zeros(len(first_equal), np.bool_)
-    there[places] = True
-    return pl.Series(number[first_equal]).set(pl.Series(~there), None), new
+    kept_texts = np.zeros(len(first_equal), np.bool_)
+    kept_texts[positions] = True
+    return pl.Series(number[first_equal]).set(pl.Series(~kept_texts), None), new

@@ -1,12 +1,12 @@
-"""Cut sorted items into pieces of bounded size."""
+"""Split sorted items into runs and batches of bounded size."""
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["padded", "pieces"]
+__all__ = ["padded_batches", "split_runs"]
 
 
-def pieces(sizes: npt.NDArray[np.integer], count: int, total: int) -> list[slice]:
+def split_runs(sizes: npt.NDArray[np.integer], count: int, total: int) -> list[slice]:
     """Cut items into runs by number and by size.
 
     Args:
@@ -27,7 +27,7 @@ def pieces(sizes: npt.NDArray[np.integer], count: int, total: int) -> list[slice
     return cuts
 
 
-def padded(lengths: npt.NDArray[np.integer], budget: int) -> list[slice]:
+def padded_batches(lengths: npt.NDArray[np.integer], budget: int) -> list[slice]:
     """Cut items into batches that are padded to their longest.
 
     Args:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import polars as pl
 from filelock import FileLock, Timeout
 
-from minerkit.embeddings.batching import pieces
-from minerkit.embeddings.store import Table, usable
+from minerkit.embeddings.batching import split_runs
+from minerkit.embeddings.store import Table, disk_errors_explained
 from minerkit.embeddings.vectors import MAPPED, Vectors
 from minerkit.runtime import cache_folder
 from minerkit.text import Texts
@@ -74,13 +74,13 @@ class EmbeddingCache:
             EncoderError: The encoder gave embeddings of another shape, or values that cannot be stored.
             CacheError: The disk is full or cannot be used; what is stored is kept.
         """
-        with self._alone(say):
+        with self._exclusive(say):
             table = Table(self.folder, self._dtype)
             if table.damaged:
                 say(f"{self.folder}: damaged in {table.damaged:,} places; the texts there are encoded again")
-            rows, sizes, unknown = _found(texts, table)
+            rows, sizes, unknown = _look_up(texts, table)
             missing = np.flatnonzero(rows < 0)
-            new = _first(unknown)
+            new = _first_occurrences(unknown)
             progress(len(texts) - len(new))
             # Texts of like length are encoded together, longest first: a lack of memory shows at once.
             lengths = sizes[missing[new]]
@@ -88,17 +88,17 @@ class EmbeddingCache:
             # By what there is, not by what is missing: a run that goes on cuts the same shards, and so feeds
             # the encoder the same batches.
             size = min(MOST_BYTES, max(LEAST_BYTES, int(sizes.sum(dtype=np.int64)) // SHARE))
-            for piece in pieces(lengths[order], SHARD, size):
-                shard = new[order[piece]]
+            for run_of_texts in split_runs(lengths[order], SHARD, size):
+                shard = new[order[run_of_texts]]
                 vectors = encode(texts.gather(missing[shard]).to_list(), progress)
                 table.append(unknown[shard], vectors)
-        rows[missing] = Known(table).rows(unknown)
+        rows[missing] = KeyIndex(table).rows(unknown)
         return Vectors(table.mapped(), rows, mapped)
 
     @contextmanager
-    def _alone(self, say: Callable[[str], object]) -> Iterator[None]:
-        """Keep the cache for this process; one that has to wait then finds what the other has stored."""
-        with usable(self.folder):
+    def _exclusive(self, say: Callable[[str], object]) -> Iterator[None]:
+        """Hold the lock of the cache; a process that waited finds what the other one has stored."""
+        with disk_errors_explained(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / ".lock")
             try:
@@ -112,7 +112,7 @@ class EmbeddingCache:
             lock.release()
 
 
-class Known:
+class KeyIndex:
     """The keys of a table, sorted, to find rows by."""
 
     def __init__(self, table: Table) -> None:
@@ -143,11 +143,11 @@ class Known:
         return found
 
 
-def _found(
+def _look_up(
     texts: Texts, table: Table
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32], npt.NDArray[np.uint64]]:
     """Return the row of each text, -1 where there is none; its size in bytes; and the keys without a row."""
-    known = Known(table)
+    known = KeyIndex(table)
     rows, sizes, unknown = [np.empty(0, np.int32)], [np.empty(0, np.uint32)], [np.empty((0, 2), np.uint64)]
     for start in range(0, len(texts), HASHED):
         part = texts.slice(start, HASHED)
@@ -158,8 +158,8 @@ def _found(
     return np.concatenate(rows), np.concatenate(sizes), np.concatenate(unknown)
 
 
-def _first(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Return the places where keys stand for the first time, ascending."""
+def _first_occurrences(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Return the positions of the first occurrence of each key, ascending."""
     frame = pl.DataFrame(keys, schema=KEYS, orient="row")
     return (
         frame.select(pl.struct("hi", "lo").is_first_distinct().arg_true())

@@ -20,7 +20,7 @@ from minerkit.errors import CacheError, EncoderError
 from minerkit.runtime import thread_map
 from minerkit.storage import atomic_write, remove_stale_parts
 
-__all__ = ["KEYS", "Table", "usable"]
+__all__ = ["KEYS", "Table", "disk_errors_explained"]
 
 #: A row's key: two uint64.
 KEYS = np.dtype("<u8")
@@ -32,7 +32,7 @@ BLOCK = 1 << 20
 
 
 @contextmanager
-def usable(folder: Path) -> Iterator[None]:
+def disk_errors_explained(folder: Path) -> Iterator[None]:
     """Turn a full or unusable disk into one line that says what to do.
 
     Args:
@@ -84,7 +84,7 @@ class Table:
         """
         self.folder, self.dtype = folder, np.dtype(dtype)
         self._file = folder / "rows.bin"
-        with usable(folder):
+        with disk_errors_explained(folder):
             remove_stale_parts(folder)
             markers = sorted(folder.glob("*.shard"))
             verified = thread_map(self._verified, markers)
@@ -133,12 +133,12 @@ class Table:
             EncoderError: The rows have another shape, or hold values the table's dtype cannot.
             CacheError: The disk is full or cannot be written; all earlier shards are kept.
         """
-        packed = self._packed(rows, len(keys))
+        packed = self._checked(rows, len(keys))
         first, data = self.stop, packed.tobytes()
         shard = Shard(
             self.folder / f"{first:012d}.shard", first, packed.shape[1], hashlib.sha256(data).digest(), keys
         )
-        with usable(self.folder):
+        with disk_errors_explained(self.folder):
             self._file.touch()
             with self._file.open("r+b") as stream:
                 stream.seek(first * packed.shape[1] * self.dtype.itemsize)
@@ -150,7 +150,7 @@ class Table:
                 stream.write(hashlib.sha256(payload).digest() + payload)
         self._shards.append(shard)
 
-    def _packed(self, rows: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.floating]:
+    def _checked(self, rows: npt.NDArray[np.floating], count: int) -> npt.NDArray[np.floating]:
         dim = self._shards[0].dim if self._shards else rows.shape[-1]
         if rows.shape != (count, dim):
             raise EncoderError(

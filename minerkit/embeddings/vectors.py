@@ -13,16 +13,19 @@ from minerkit.errors import CacheError
 __all__ = ["MAPPED", "Vectors"]
 
 IntArray = npt.NDArray[np.integer[Any]]
-#: Bytes up to which a table on disk is mapped, unless told otherwise. Of a larger one it would not be known
-#: how much is in memory: where one row is read, a system may map megabytes.
+#: Bytes up to which a table on disk is mapped by default. Of a larger one nobody knows how much is in memory:
+#: for one row a system may map megabytes.
 MAPPED = 1 << 30
 
 
 class Vectors:
-    """Some rows of a table of embeddings, in an order of their own; nothing is read until it is asked for."""
+    """Rows of a table of embeddings, in any order; they are read when they are needed."""
 
     def __init__(
-        self, table: "npt.NDArray[np.floating] | _Mapped | _Filed", rows: IntArray, mapped: int = MAPPED
+        self,
+        table: "npt.NDArray[np.floating] | _MemoryTable | _FileTable",
+        rows: IntArray,
+        mapped: int = MAPPED,
     ) -> None:
         """Point at rows of a table.
 
@@ -32,9 +35,9 @@ class Vectors:
             mapped: Bytes up to which a memory-mapped table stays mapped.
         """
         if isinstance(table, np.memmap) and table.nbytes > mapped:
-            table = _Filed(table)
+            table = _FileTable(table)
         elif isinstance(table, np.ndarray):
-            table = _Mapped(table)
+            table = _MemoryTable(table)
         self._table, self.rows = table, rows
 
     @classmethod
@@ -56,9 +59,9 @@ class Vectors:
         return self._table.dtype
 
     @property
-    def halves(self) -> npt.NDArray[np.uint16] | None:
-        """The bits of a float16 table, of which `rows` says the rows; None where it is not in memory."""
-        if isinstance(self._table, _Mapped) and self.dtype == np.float16:
+    def float16_bits(self) -> npt.NDArray[np.uint16] | None:
+        """The bits of the float16 table whose rows `rows` names; None where the table is not in memory."""
+        if isinstance(self._table, _MemoryTable) and self.dtype == np.float16:
             return self._table.table.view(np.uint16)
         return None
 
@@ -114,7 +117,7 @@ class Vectors:
 
         return read
 
-    def as_stored(self, positions: IntArray) -> IntArray | None:
+    def storage_order(self, positions: IntArray) -> IntArray | None:
         """Return the order in which vectors are read best.
 
         Args:
@@ -126,11 +129,11 @@ class Vectors:
         return np.argsort(self.rows[positions]) if self._table.large else None
 
     def release(self) -> None:
-        """Let the system take the memory of a mapped table back: what is in it is not read again soon."""
+        """Return the memory of a mapped table to the system; its rows will not be read again soon."""
         self._table.release()
 
 
-class _Mapped:
+class _MemoryTable:
     """A table in memory, or mapped, so that what was read of it stays in memory."""
 
     large = False
@@ -148,8 +151,8 @@ class _Mapped:
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
-class _Filed:
-    """A table in a file: rows are read when they are asked for, and none stays in memory."""
+class _FileTable:
+    """A table in a file: rows are read when they are needed, and none stays in memory."""
 
     large = True
 

@@ -54,16 +54,16 @@ def sample_negatives(
 def rank_eligible(
     judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine, ids: Ids | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Choose as many negatives as each query may get at most: what needs nothing of the queries before.
+    """Choose as many negatives as each query may get at most; exact quotas follow in `apply_quotas`.
 
     Args:
         judged: As `sample_negatives` takes it, but for the ids.
         positives: As `sample_negatives` takes it, but for the ids.
         rules: The recipe's `mine` section.
-        ids: Where query_id and doc_id are positions: what they are positions in.
+        ids: The ids by column, where query_id and doc_id are positions.
 
     Returns:
-        What was chosen, in the order of drawing; and query_id, positives, wanted, found, dropped.
+        The chosen negatives, in the order of drawing; and query_id, positives, wanted, found, dropped.
     """
     limits = positives.with_columns(
         wanted=pl.Series(_most_negatives(positives["positives"].to_numpy(), rules))

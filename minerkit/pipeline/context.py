@@ -27,5 +27,5 @@ class Context:
 
     def document_texts(self) -> Texts:
         """Open the texts of the documents, in the order of corpus.parquet; few of them are in memory."""
-        columns = (part["text"] for part in self.run.parts("corpus.parquet").of("text"))
+        columns = (part["text"] for part in self.run.row_groups("corpus.parquet").of("text"))
         return store_texts(columns, self.memory // TEXT_SHARE, self.run.folder / MARKERS)

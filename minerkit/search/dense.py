@@ -37,7 +37,7 @@ def is_small(queries: int, documents: Vectors) -> bool:
     Returns:
         True for few pairs of float16 vectors, whose products are exact in float64 in any order.
     """
-    return queries * len(documents) <= SMALL and documents.halves is not None
+    return queries * len(documents) <= SMALL and documents.float16_bits is not None
 
 
 class DenseIndex:

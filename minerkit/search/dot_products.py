@@ -35,11 +35,11 @@ def pair_scores(queries: Vectors, documents: Vectors, rows: IntArray, positions:
         float32 of shape (p,): dot products in float64, rounded. Between float16 vectors of unit length these
         are exact: all products are multiples of 2**-48, so that no sum up to 16 needs more than 53 bits.
     """
-    exact, halves = np.empty(len(rows)), (queries.halves, documents.halves)
-    if halves[0] is not None and halves[1] is not None:
-        _half_dots(halves[0], queries.rows[rows], halves[1], documents.rows[positions], exact)
+    exact, float16_bits = np.empty(len(rows)), (queries.float16_bits, documents.float16_bits)
+    if float16_bits[0] is not None and float16_bits[1] is not None:
+        _half_dots(float16_bits[0], queries.rows[rows], float16_bits[1], documents.rows[positions], exact)
         return round_scores(exact)
-    order = documents.as_stored(positions)
+    order = documents.storage_order(positions)
     if order is not None:
         rows, positions = rows[order], positions[order]
     asked, read = queries.take(0, len(queries)), documents.reader(min(CHUNK, len(rows)))

@@ -95,7 +95,7 @@ class QuantisedDocuments:
 
         Neighbours are read from disk together: runs of them are drawn, and shuffled with other runs.
         """
-        on_disk = _as_stored(documents)
+        on_disk = _storage_order(documents)
         draw = np.random.default_rng(SEED)
         runs = draw.permutation(-(-len(on_disk) // RUN))
         order = np.concatenate([on_disk[:0], *(on_disk[run * RUN : (run + 1) * RUN] for run in runs)])
@@ -108,7 +108,7 @@ class QuantisedDocuments:
         plain = copy.copy(self)
         plain.format = ScanFormat("float32", self.format.device)
         plain._held, plain._file, plain._kept = [], None, False
-        plain._set_order(_as_stored(self._documents), _even(len(self.order), self.format.device))
+        plain._set_order(_storage_order(self._documents), _even(len(self.order), self.format.device))
         plain.scale = 1.0
         return plain
 
@@ -167,7 +167,7 @@ class QuantisedDocuments:
             self._held.append(torch.cat([part.matrix for part in codes]))
 
 
-def _as_stored(documents: Vectors) -> npt.NDArray[np.int32]:
+def _storage_order(documents: Vectors) -> npt.NDArray[np.int32]:
     """Return the order in which documents lie on disk."""
     return np.argsort(documents.rows, kind="stable").astype(np.int32)
 

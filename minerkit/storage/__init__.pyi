@@ -4,7 +4,7 @@ from .atomic import remove_stale_parts as remove_stale_parts
 from .atomic import sha256 as sha256
 from .parquet import encode_row_group as encode_row_group
 from .parquet import parquet_writer as parquet_writer
-from .row_groups import Parts as Parts
+from .row_groups import RowGroups as RowGroups
 from .run_folder import MARKERS as MARKERS
 from .run_folder import Run as Run
 from .run_folder import load as load

@@ -13,11 +13,11 @@ import polars as pl
 
 from minerkit.errors import RunError
 
-__all__ = ["Parts", "readable_parquet"]
+__all__ = ["RowGroups", "readable_parquet"]
 
 
 @dataclass(frozen=True)
-class Parts:
+class RowGroups:
     """A Parquet file, read a row group at a time, as often as it is wanted."""
 
     path: Path

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from minerkit.errors import RunError
 from minerkit.runtime import thread_map
 from minerkit.storage.atomic import atomic_write, remove_stale_parts, sha256
-from minerkit.storage.row_groups import Parts, readable_parquet
+from minerkit.storage.row_groups import RowGroups, readable_parquet
 from minerkit.storage.schema import empty_artefact
 
 __all__ = ["MARKERS", "Run", "load", "locked"]
@@ -47,7 +47,7 @@ class Run:
         with readable_parquet(self.folder / name):
             return pl.read_parquet(self.folder / name, glob=False)
 
-    def parts(self, name: str) -> Parts:
+    def row_groups(self, name: str) -> RowGroups:
         """Read an artefact a row group at a time.
 
         Args:
@@ -56,7 +56,7 @@ class Run:
         Returns:
             Its rows, read when they are asked for.
         """
-        return Parts(self.folder / name)
+        return RowGroups(self.folder / name)
 
     def scan(self, name: str) -> pl.LazyFrame:
         """Read an artefact when its rows are asked for, and not all at once.

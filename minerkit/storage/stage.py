@@ -13,7 +13,7 @@ import polars as pl
 from minerkit.errors import RunError
 from minerkit.storage.atomic import atomic_write
 from minerkit.storage.parquet import Append, parquet_writer, write
-from minerkit.storage.row_groups import Parts
+from minerkit.storage.row_groups import RowGroups
 from minerkit.storage.run_folder import MARKERS, Run
 from minerkit.storage.schema import ARTEFACT_COLUMNS, fit_artefact
 from minerkit.storage.shards import resume_shards
@@ -81,9 +81,9 @@ class StageOutput:
         target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
-    def parts(self, name: str) -> Parts:
+    def row_groups(self, name: str) -> RowGroups:
         """Read again what the stage has written, a row group at a time."""
-        return Parts(self.staged[name])
+        return RowGroups(self.staged[name])
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file; it appears in the run when the stage is done."""

@@ -52,11 +52,11 @@ def store_texts(columns: Iterable[pl.Series], memory: int, folder: Path) -> Text
         held.append(column.alias("text"))
         size += int(column.str.len_bytes().sum())
         if size > memory:
-            return _Filed(chain(held, left), folder)
+            return _FileTable(chain(held, left), folder)
     return pl.concat(held)
 
 
-class _Filed:
+class _FileTable:
     """Texts in a file, one after the other."""
 
     def __init__(self, columns: Iterable[pl.Series], folder: Path) -> None:

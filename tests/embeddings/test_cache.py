@@ -160,13 +160,13 @@ def test_progress_adds_up_to_the_texts(tmp_path, monkeypatch):
 
 
 def test_the_encoder_tells_progress_within_a_shard(tmp_path):
-    def halves(texts: list[str], progress) -> np.ndarray:
+    def float16_bits(texts: list[str], progress) -> np.ndarray:
         progress(len(texts) // 2)
         progress(len(texts) - len(texts) // 2)
         return Counting()(texts)
 
     steps: list[int] = []
-    EmbeddingCache("one", "float32", tmp_path).embed(pl.Series(TEXTS), halves, steps.append)
+    EmbeddingCache("one", "float32", tmp_path).embed(pl.Series(TEXTS), float16_bits, steps.append)
     assert steps == [0, 100, 100]
 
 

@@ -91,6 +91,6 @@ def test_large_mapped_tables_are_read_as_they_are_stored(tmp_path):
     array.tofile(tmp_path / "rows")
     rows, positions = np.array([5, 1, 7, 2]), np.array([3, 0, 2, 1])
     table = np.memmap(tmp_path / "rows", np.float16, "r", shape=array.shape)
-    assert Vectors(table, rows).as_stored(positions) is None
-    assert Vectors(table, rows, 1000).as_stored(positions).tolist() == [3, 0, 1, 2]
-    assert Vectors(array, rows, 1000).as_stored(positions) is None
+    assert Vectors(table, rows).storage_order(positions) is None
+    assert Vectors(table, rows, 1000).storage_order(positions).tolist() == [3, 0, 1, 2]
+    assert Vectors(array, rows, 1000).storage_order(positions) is None

@@ -57,7 +57,7 @@ def test_pairs_score_the_same_wherever_the_documents_lie(kind, tmp_path):
     draw = np.random.default_rng(6)
     rows, asked, positions = draw.permutation(300), draw.integers(0, 9, 400), draw.integers(0, 300, 400)
     large = Vectors(mapped, rows, mapped=1000)
-    assert large.as_stored(np.arange(300)).tolist() == np.argsort(rows).tolist()
+    assert large.storage_order(np.arange(300)).tolist() == np.argsort(rows).tolist()
     expected = np.einsum(
         "nd,nd->n", queries.take(0, 9)[asked].astype(float), array[rows[positions]].astype(float)
     )

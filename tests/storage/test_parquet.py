@@ -10,7 +10,7 @@ import pytest
 from minerkit.errors import RunError
 from minerkit.mining.positions import to_ids
 from minerkit.storage.parquet import encode_row_group, parquet_writer
-from minerkit.storage.row_groups import Parts
+from minerkit.storage.row_groups import RowGroups
 from minerkit.storage.schema import empty_artefact
 
 ROWS = pl.DataFrame({"id": [f"q{i}" for i in range(10)], "n": range(10), "score": [i / 7 for i in range(10)]})
@@ -88,7 +88,7 @@ def test_a_file_is_read_a_row_group_at_a_time(tmp_path):
     with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS[:7])
         append(ROWS[7:])
-    parts = Parts(tmp_path / "rows.parquet")
+    parts = RowGroups(tmp_path / "rows.parquet")
     for _ in range(2):
         assert [part.rows() for part in parts.of("n", "id")] == [
             ROWS[rows].select("n", "id").rows() for rows in (slice(7), slice(7, None))
@@ -100,7 +100,7 @@ def test_a_row_group_is_read_alone(tmp_path):
     with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS[:7])
         append(ROWS[7:])
-    parts = Parts(tmp_path / "rows.parquet")
+    parts = RowGroups(tmp_path / "rows.parquet")
     assert parts.one(0).equals(ROWS[:7]) and parts.one(1).equals(ROWS[7:])
     with pytest.raises(RunError, match=r"rows.parquet is damaged \(it has 2 row groups\)"):
         parts.one(2)
@@ -120,7 +120,7 @@ def test_positions_are_written_as_what_stands_there(tmp_path):
     assert written.select("query_id", "doc_id").rows() == [
         ("qa", "d3"), ("qa", "d1"), ("qc", "d3"), ("qc", "d3"),
     ]  # fmt: skip
-    assert pl.concat(Parts(tmp_path / "negatives.parquet").of()).equals(written)
+    assert pl.concat(RowGroups(tmp_path / "negatives.parquet").of()).equals(written)
 
 
 @pytest.mark.parametrize("strings", [["b", "a", "c", "a", "b"], ["a", "b", "b", "c", "d"], []])
@@ -139,7 +139,7 @@ def test_a_row_group_is_read_by_position(tmp_path, strings, large):
         with parquet_writer(tmp_path / f"{name}.parquet") as append:
             append(rows(ROWS.select("n", "id", text="id")))
             append(rows(frame))
-        parts = Parts(tmp_path / f"{name}.parquet")
+        parts = RowGroups(tmp_path / f"{name}.parquet")
         if strings:
             found, ids = parts.coded(1, "id")
             assert ids["id"].to_list() == sorted(set(strings)) and found.columns == frame.columns
@@ -152,7 +152,7 @@ def test_a_row_group_is_read_in_part(tmp_path):
     with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS[:7])
         append(ROWS[7:])
-    found = Parts(tmp_path / "rows.parquet").one(0, "id", "score", where=pl.col("n") > 4)
+    found = RowGroups(tmp_path / "rows.parquet").one(0, "id", "score", where=pl.col("n") > 4)
     assert found.equals(ROWS[5:7].select("id", "score"))
 
 
@@ -189,7 +189,7 @@ def test_a_long_text_in_many_rows_is_stored_once_a_row_group(tmp_path):
         append(encode_row_group("rows", frame[60:]))
     assert (tmp_path / "rows.parquet").stat().st_size < 2 * sum(map(len, texts))
     assert pl.read_parquet(tmp_path / "rows.parquet").equals(frame)
-    assert [len(part) for part in Parts(tmp_path / "rows.parquet").of()] == [60, 40]
+    assert [len(part) for part in RowGroups(tmp_path / "rows.parquet").of()] == [60, 40]
     found = datasets.load_dataset(
         "parquet", data_files=str(tmp_path / "rows.parquet"), cache_dir=str(tmp_path)
     )
@@ -199,13 +199,13 @@ def test_a_long_text_in_many_rows_is_stored_once_a_row_group(tmp_path):
 def test_a_file_without_rows_is_one_empty_frame(tmp_path):
     with parquet_writer(tmp_path / "rows.parquet") as append:
         append(ROWS[:0])
-    parts = Parts(tmp_path / "rows.parquet")
+    parts = RowGroups(tmp_path / "rows.parquet")
     assert [part.schema for part in parts.of()] == [ROWS.schema]
     assert [part.schema for part in parts.of("score")] == [ROWS.select("score").schema]
 
 
 def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path):
-    parts = Parts(tmp_path / "corpus.parquet")
+    parts = RowGroups(tmp_path / "corpus.parquet")
     with pytest.raises(RunError, match=r"corpus.parquet is missing; `minerkit mine` makes it"):
         list(parts.of())
     (tmp_path / "corpus.parquet").write_bytes(b"PAR1 and no more")

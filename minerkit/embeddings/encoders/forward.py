@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minerkit.embeddings.batching import padded, pieces
+from minerkit.embeddings.batching import padded_batches, split_runs
 from minerkit.errors import EncoderError
 
 __all__ = ["Forward"]
@@ -64,7 +64,7 @@ class Forward:
         order = np.argsort(-lengths, kind="stable")
         waiting = []
         with self._pool() as pool:
-            for piece in pieces(lengths[order], CHUNK, CHUNK_BYTES):
+            for piece in split_runs(lengths[order], CHUNK, CHUNK_BYTES):
                 chunk = order[piece]
                 features = self._model.preprocess([texts[i] for i in chunk], prompt=prompt or None, task=task)
                 for rows in self._batches(features, len(chunk)):
@@ -85,7 +85,7 @@ class Forward:
             return [np.arange(count)]
         lengths = mask.sum(1).numpy()
         order = np.argsort(-lengths, kind="stable")
-        return [order[cut] for cut in padded(lengths[order], self._budget)]
+        return [order[cut] for cut in padded_batches(lengths[order], self._budget)]
 
     @contextmanager
     def _pool(self) -> Iterator[Callable[..., Any]]:
@@ -135,8 +135,8 @@ class Forward:
                     "use --device cpu"
                 ) from None
         self._budget = max(1, self._budget // 2)
-        halves = (rows[: len(rows) // 2], rows[len(rows) // 2 :])
-        return torch.cat([self._encoded(model, features, half, task) for half in halves])
+        float16_bits = (rows[: len(rows) // 2], rows[len(rows) // 2 :])
+        return torch.cat([self._encoded(model, features, half, task) for half in float16_bits])
 
 
 def _picked(features: dict[str, Any], rows: IntArray) -> dict[str, Any]:

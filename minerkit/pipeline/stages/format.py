@@ -29,7 +29,7 @@ def _format(context: Context, output: StageOutput) -> None:
     lost = run.read(f"{MARKERS}/select.rejected.parquet")["source"]
     width = recipe.mine.negatives or _most_negatives(run)
     ids = run.scan(f"{MARKERS}/documents.parquet").select("doc_id").collect()["doc_id"]
-    texts, candidates = context.document_texts(), run.parts("candidates.parquet")
+    texts, candidates = context.document_texts(), run.row_groups("candidates.parquet")
 
     def rows(split: str, own: pl.DataFrame, relevant: pl.DataFrame) -> Any:
         negatives = run.between("negatives.parquet", own["query_id"])

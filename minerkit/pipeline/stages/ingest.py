@@ -21,7 +21,7 @@ from minerkit.pipeline.context import TEXT_SHARE, Context
 from minerkit.pipeline.stage import Stage, sections
 from minerkit.recipe import Recipe
 from minerkit.sources import fingerprint, read
-from minerkit.storage import MARKERS, Parts, StageOutput, parquet_writer
+from minerkit.storage import MARKERS, RowGroups, StageOutput, parquet_writer
 
 __all__ = ["STAGE"]
 
@@ -77,7 +77,7 @@ def _write_tables(output: StageOutput, entries: Path, decisions: Decisions, leas
     made: list[Tables] = []
     first = 0
     with output.table("corpus.parquet") as add_corpus, output.table("pairs.parquet") as add_pairs:
-        for part in Parts(entries).of():
+        for part in RowGroups(entries).of():
             found = build_tables(part, decisions, first, least)
             first += len(part)
             add_corpus(found.corpus)
@@ -90,7 +90,7 @@ def _split(
     context: Context, output: StageOutput, whole: Tables, groups: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Send queries and documents to train or dev; give both with the number of their texts."""
-    recipe, corpus = context.recipe, output.parts("corpus.parquet")
+    recipe, corpus = context.recipe, output.row_groups("corpus.parquet")
 
     def texts() -> Iterator[pl.Series]:
         yield whole.queries["text"]

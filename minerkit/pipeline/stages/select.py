@@ -85,7 +85,7 @@ def _drawn_shards(context: Context, queries: pl.DataFrame) -> Iterator[_Drawn]:
         split: rank_window(rules, relevant.join(own, on="query_id", how="semi"))
         for split, own in positives.items()
     }
-    found = run.parts("candidates.parquet")
+    found = run.row_groups("candidates.parquet")
 
     def filtered(shard: Shard) -> _Filtered:
         candidates, ids = found.coded(shard.number, "query_id", "doc_id")

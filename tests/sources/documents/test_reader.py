@@ -492,9 +492,9 @@ def test_page_numbers_are_not_text(read_pdf, number):
 
 
 def test_chapter_heads_are_known_by_their_page_numbers(read_pdf):
-    halves = [LONG[:20], LONG[20:], LONGER[:20], LONGER[20:]]
+    float16_bits = [LONG[:20], LONG[20:], LONGER[:20], LONGER[20:]]
     heads = ["第一章 材料 8", "第一章 材料 9", "第二章 设备 10", "第二章 设备 11"]
-    pages = [[(50, 580, 8, head), *column(half)] for head, half in zip(heads, halves, strict=True)]
+    pages = [[(50, 580, 8, head), *column(half)] for head, half in zip(heads, float16_bits, strict=True)]
     document, rejected = read_pdf(pdf(*pages))
     assert texts(document) == [LONG, LONGER]
     assert [row.text for row in rejected] == heads
