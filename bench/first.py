@@ -1,11 +1,11 @@
-"""The first minute: how long `minerkit mine --recipe gooaq --sample` takes, beside the imports of a training.
+"""Measure the first minute: `minerkit mine --recipe gooaq --sample`, compared with the imports it needs.
 
     python -m bench.first [--repeat 3]
 
-Three commands in turns, each in a process of its own: `empty` mines with empty caches (embeddings, models and
-compiled loops), `warm` mines into another folder with the caches that are there by then, and `imports` loads
-torch, sentence-transformers and scikit-learn, which any script that mines or trains with them does first. One
-JSON line: the median seconds of each, and the medians of `empty` and `warm` as multiples of `imports`.
+Three commands alternate, each in a new process: `imports` loads torch, sentence-transformers and
+scikit-learn, as any script does that mines or trains with them; `empty` mines with empty caches (embeddings,
+models and compiled loops); `warm` mines into another folder with the caches of `empty`. Prints one JSON line:
+the median seconds of each, and the medians of `empty` and `warm` as multiples of `imports`.
 """
 
 import argparse
@@ -26,14 +26,14 @@ def seconds(code: str, *arguments: str, folder: Path) -> float:
     """Time a Python process.
 
     Args:
-        code: What it does.
-        arguments: Its command line.
-        folder: Where it works and keeps its caches.
+        code: The Python code to run.
+        arguments: Its command-line arguments.
+        folder: Its working directory, which also holds its caches.
 
     Returns:
-        Seconds from start to end.
+        Wall seconds from start to end.
     """
-    caches = {"MINERKIT_CACHE": str(folder / "cache"), "NUMBA_CACHE_DIR": str(folder / "loops")}
+    caches = {"MINERKIT_CACHE": str(folder / "cache"), "NUMBA_CACHE_DIR": str(folder / "numba")}
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", **caches}
     started = time.monotonic()
     subprocess.run(
@@ -43,10 +43,10 @@ def seconds(code: str, *arguments: str, folder: Path) -> float:
 
 
 def measure(repeat: int) -> dict[str, float]:
-    """Time the commands in turns.
+    """Time the three commands.
 
     Args:
-        repeat: How many rounds.
+        repeat: Number of rounds.
 
     Returns:
         Median seconds of imports, empty and warm, and the ratios of the latter two to the first.
@@ -55,14 +55,14 @@ def measure(repeat: int) -> dict[str, float]:
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as name:
             folder, mine = Path(name), ("mine", "--recipe", "gooaq", "--sample", "--quiet", "--out")
-            found = {
+            times = {
                 "imports": seconds(IMPORTS, folder=folder),
                 "empty": seconds(MINE, *mine, "first", folder=folder),
                 "warm": seconds(MINE, *mine, "second", folder=folder),
             }
-        ratios = {f"{run}_ratio": found[run] / found["imports"] for run in ("empty", "warm")}
-        rounds.append(found | ratios)
-    return {name: round(statistics.median(one[name] for one in rounds), 2) for name in rounds[0]}
+        ratios = {f"{run}_ratio": times[run] / times["imports"] for run in ("empty", "warm")}
+        rounds.append(times | ratios)
+    return {name: round(statistics.median(figures[name] for figures in rounds), 2) for name in rounds[0]}
 
 
 def main() -> None:

@@ -369,7 +369,12 @@ def compare(name: str, folder: Path, options: argparse.Namespace, with_peer: boo
     line = {**case_of, **dict(zip(("minerkit", "peer"), figures, strict=False))}
     if with_peer:
         line["ratio"] = ratios(*figures)
-    alone = sizes["queries"] * sizes["documents"] * exact["dim"] / apart(products.rate, exact["dim"])
+    alone = (
+        sizes["queries"]
+        * sizes["documents"]
+        * exact["dim"]
+        / apart(products.multiplication_rate, exact["dim"])
+    )
     line["products"] = {"seconds": alone, "share": alone / (figures[0]["search"] - figures[0]["load"])}
     return {**line, "recall": exact["recall"]}
 

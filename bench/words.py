@@ -1,9 +1,9 @@
-"""Measure how fast Chinese is cut into words, with rjieba and with jieba, on one thread.
+"""Measure how fast Chinese text is segmented into words by rjieba and by jieba, on one thread.
 
     python bench/words.py REPORTS [--rounds 5]
 
-REPORTS is a folder of text files. One JSON line a library: the characters, the words, and characters a second
-(median of the rounds, processor time) for `minerkit.text.words.tokenize` on whole texts and for the
+REPORTS is a folder of text files. Prints one JSON line per library: the characters, the words, and characters
+per second (median of the rounds, CPU time) of `minerkit.text.words.tokenize` on whole texts and of the
 segmentation alone.
 """
 
@@ -18,17 +18,17 @@ from minerkit.text import words as module
 
 
 def speed(function: Callable[[str], list[str]], texts: Sequence[str], rounds: int) -> tuple[int, float]:
-    """Give the number of words and the characters a second."""
-    chars, taken, found = sum(map(len, texts)), [], 0
+    """Return the number of words and the characters per second."""
+    characters, seconds, words = sum(map(len, texts)), [], 0
     for _ in range(rounds):
         start = time.process_time()
-        found = sum(len(function(text)) for text in texts)
-        taken.append(time.process_time() - start)
-    return found, chars / statistics.median(taken)
+        words = sum(len(function(text)) for text in texts)
+        seconds.append(time.process_time() - start)
+    return words, characters / statistics.median(seconds)
 
 
 def main() -> None:
-    """Print one JSON line a library."""
+    """Print one JSON line per library."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reports", type=Path)
     parser.add_argument("--rounds", type=int, default=5)

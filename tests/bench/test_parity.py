@@ -1,24 +1,24 @@
-"""minerkit's negatives are the peer's, but for the leaks listed here."""
+"""minerkit and the peer choose the same negatives, except for known leaks of the peer."""
 
 import polars as pl
 import pytest
 
-from bench.parity import compare, peer, recipe
+from bench.parity import compare_negatives, peer, recipe
 from minerkit.pipeline import commands as pipeline
 
 
 @pytest.fixture(scope="module")
 def small_corpus(sample_pairs, tmp_path_factory) -> pl.DataFrame:
-    """Pairs, some questions with two answers, and spellings of a positive planted elsewhere."""
+    """Pairs, some questions with two answers, and spelling variants of a positive as other documents."""
     base = sample_pairs.head(220)
     first = base.row(0, named=True)
-    planted = pl.DataFrame(
+    variants = pl.DataFrame(
         {
             "query": ["what else is known about this", "what was said before", "how is it put in capitals"],
             "positive": [f"{first['positive']} ", first["query"], first["positive"].upper()],
         }
     )
-    return pl.concat([base, planted])
+    return pl.concat([base, variants])
 
 
 CASES = [
@@ -33,28 +33,28 @@ CASES = [
 @pytest.mark.parametrize(
     "rules", [CASES[1], *(pytest.param(case, marks=pytest.mark.slow) for case in (CASES[0], *CASES[2:]))]
 )
-def test_negatives_equal_the_peers_wherever_it_fills_a_query(small_corpus, minilm, tmp_path, rules):
+def test_negatives_equal_the_peers_for_queries_that_it_fills(small_corpus, minilm, tmp_path, rules):
     file = tmp_path / "pairs.parquet"
     small_corpus.write_parquet(file)
     spec = recipe(file, "query", "positive", minilm, rules)
     run = pipeline.mine(spec, tmp_path / "run", "cpu")
-    counts, found = compare(run, spec, peer(small_corpus, spec, tmp_path))
-    assert counts["mismatch"] == 0, found
+    counts, differences = compare_negatives(run, spec, peer(small_corpus, spec, tmp_path))
+    assert counts["mismatch"] == 0, differences
     assert counts["equal"] > 100 or "max_score" in rules
 
 
-def test_the_peers_known_leaks_are_these(small_corpus, minilm, tmp_path):
-    """With no margin the peer takes spellings of the positive, and the question's own text, as negatives."""
+def test_leaks_of_the_peer_are_recognised(small_corpus, minilm, tmp_path):
+    """Without a margin the peer takes spelling variants of the positive and of the question as negatives."""
     file = tmp_path / "pairs.parquet"
     small_corpus.write_parquet(file)
     spec = recipe(file, "query", "positive", minilm, {"range_max": 10, "negatives": 5})
     run = pipeline.mine(spec, tmp_path / "run", "cpu")
-    theirs = peer(small_corpus, spec, tmp_path)
+    peer_rows = peer(small_corpus, spec, tmp_path)
     first = small_corpus.row(0, named=True)
-    taken = theirs.filter((pl.col("query") == first["query"]) & (pl.col("label") == 0))["document"].to_list()
-    assert {f"{first['positive']} ", first["query"], first["positive"].upper()} <= set(taken)
-    counts, found = compare(run, spec, theirs)
+    leaks = peer_rows.filter((pl.col("query") == first["query"]) & (pl.col("label") == 0))["document"]
+    assert {f"{first['positive']} ", first["query"], first["positive"].upper()} <= set(leaks)
+    counts, differences = compare_negatives(run, spec, peer_rows)
     assert counts["leak"] >= 1
-    assert found.filter(pl.col("kind") == "mismatch").is_empty()
+    assert differences.filter(pl.col("verdict") == "mismatch").is_empty()
     ours = run.read("train.parquet").filter((pl.col("query") == first["query"]) & (pl.col("label") == 0))
     assert not {first["query"], first["positive"].upper()} & set(ours["positive"])

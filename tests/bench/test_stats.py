@@ -1,4 +1,4 @@
-"""The benchmark compares like with like: both sides give the same table of all rows."""
+"""The benchmark of statistics: both sides compute the same table of all rows."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from bench import stats
 
 
 @pytest.mark.parametrize("unit", ["characters", "tokens"])
-def test_both_sides_give_one_table(tmp_path, minilm, unit):
+def test_both_sides_compute_the_same_table(tmp_path, minilm, unit):
     file = tmp_path / "small.parquet"
     stats.write_gooaq(file, 1_500)
     model, tokens = stats.models(minilm)[unit]
@@ -20,7 +20,7 @@ def test_both_sides_give_one_table(tmp_path, minilm, unit):
 
 
 @pytest.mark.slow
-def test_a_line_a_case(minilm, monkeypatch, capsys):
+def test_one_line_per_case(minilm, monkeypatch, capsys):
     arguments = ["--model", minilm, "--rows", "700", "--peer-rows", "300", "--repeat", "1"]
     monkeypatch.setattr(sys, "argv", ["stats.py", *arguments])
     stats.main()
