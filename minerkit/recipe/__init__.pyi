@@ -4,6 +4,7 @@ from .load import copy_recipe as copy_recipe
 from .load import load_recipe as load_recipe
 from .load import parse_override as parse_override
 from .load import recipe_yaml as recipe_yaml
+from .losses import LOSSES as LOSSES
 from .mine import Mine as Mine
 from .recipe import Clean as Clean
 from .recipe import Encoder as Encoder
@@ -12,5 +13,4 @@ from .recipe import Recipe as Recipe
 from .recipe import Search as Search
 from .recipe import Split as Split
 from .source import Source as Source
-from .train import LOSSES as LOSSES
 from .train import Train as Train

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from minerkit.recipe.losses import LOSSES
 from minerkit.recipe.mine import Mine
 from minerkit.recipe.section import Section, Share
 from minerkit.recipe.source import Source
-from minerkit.recipe.train import LOSSES, Train
+from minerkit.recipe.train import Train
 from minerkit.runtime import Family
 
 __all__ = [

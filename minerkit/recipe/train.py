@@ -1,71 +1,14 @@
 """What a recipe may say about training, and which losses there are."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from minerkit.recipe.losses import LOSSES, LossName
 from minerkit.recipe.section import Section
 from minerkit.runtime import Family
 
-__all__ = ["LOSSES", "LossSpec", "Train"]
-
-Name = Literal[
-    "bce",
-    "lambda",
-    "list-net",
-    "rank-net",
-    "mse",
-    "reranker-margin-mse",
-    "mnrl",
-    "cached-mnrl",
-    "triplet",
-    "online-contrastive",
-    "margin-mse",
-    "cosent",
-]
-
-
-@dataclass(frozen=True)
-class LossSpec:
-    """A loss of sentence-transformers, and the training rows it takes."""
-
-    family: Family
-    maker: str
-    """The name of its class."""
-    formats: tuple[str, ...]
-    scores: bool = False
-    """Whether it learns from scores, not from labels or places."""
-    similarity: Literal["all", "pairs"] | None = None
-    """Whether `similarity` can be chosen, and if so, whether all texts are compared or one with one."""
-    in_batch: bool = False
-    """Whether the other rows of a batch are negatives, so that a batch may hold no text twice."""
-
-
-TUPLES = ("pair", "triplet", "n-tuple")
-LOSSES: Mapping[str, LossSpec] = {
-    "bce": LossSpec("cross_encoder", "BinaryCrossEntropyLoss", ("labeled-pair",)),
-    "lambda": LossSpec("cross_encoder", "LambdaLoss", ("labeled-list",)),
-    "list-net": LossSpec("cross_encoder", "ListNetLoss", ("labeled-list",)),
-    "rank-net": LossSpec("cross_encoder", "RankNetLoss", ("labeled-list",)),
-    "mse": LossSpec("cross_encoder", "MSELoss", ("labeled-pair",), scores=True),
-    "reranker-margin-mse": LossSpec("cross_encoder", "MarginMSELoss", ("triplet", "n-tuple"), scores=True),
-    "mnrl": LossSpec(
-        "sentence_transformer", "MultipleNegativesRankingLoss", TUPLES, similarity="all", in_batch=True
-    ),
-    "cached-mnrl": LossSpec(
-        "sentence_transformer", "CachedMultipleNegativesRankingLoss", TUPLES, similarity="all", in_batch=True
-    ),
-    "triplet": LossSpec("sentence_transformer", "TripletLoss", ("triplet",)),
-    "online-contrastive": LossSpec("sentence_transformer", "OnlineContrastiveLoss", ("labeled-pair",)),
-    "margin-mse": LossSpec(
-        "sentence_transformer", "MarginMSELoss", ("triplet", "n-tuple"), scores=True, similarity="pairs"
-    ),
-    "cosent": LossSpec(
-        "sentence_transformer", "CoSENTLoss", ("labeled-pair",), scores=True, similarity="pairs"
-    ),
-}
+__all__ = ["Train"]
 
 
 class Train(Section):
@@ -77,7 +20,7 @@ class Train(Section):
     """A branch, tag or commit of a Hub model."""
     max_length: int | None = Field(None, ge=8)
     """Tokens after which texts, or pairs of texts, are cut; null: the base model's own limit."""
-    loss: Name = "bce"
+    loss: LossName = "bce"
     """The loss function. It decides whether a reranker or a bi-encoder is trained."""
     loss_args: dict[str, Any] = Field(default_factory=dict)
     """The loss function's parameters by their names in sentence-transformers; `similarity`: dot or cosine."""

@@ -1,4 +1,7 @@
-"""Losses of sentence-transformers: check their parameters, build them, and describe them for a model card."""
+"""Losses of sentence-transformers: check their parameters, build them, and describe them for a model card.
+
+`minerkit.recipe.LOSSES` lists them: a new loss is a line there.
+"""
 
 import difflib
 import importlib
