@@ -166,7 +166,7 @@ def test_killed_after_a_stage_the_same_command_goes_on(done, recipe_file, tmp_pa
     command += ["--out", str(tmp_path / "run"), "--device", "cpu", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     marker = tmp_path / "run/.stages" / f"{stage}.json"
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not marker.exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)

@@ -56,7 +56,8 @@ class Hub:
         """Answer matching requests, but for the first few, with a status, late (a float: seconds), or not.
 
         `drop` cuts the connection before anything is done, `lose` after it is done; `html` answers as a
-        proxy does. One fault at a time.
+        proxy does; `overtake` answers when the same request of another client was served. One fault at a
+        time.
         """
         fault = {"request": request, "action": action, "times": times, "skip": skip}
         self._ask("faults", json.dumps([fault]).encode())

@@ -27,6 +27,7 @@ class Handler(BaseHTTPRequestHandler):
     store: Store
     faults: list[dict] = []  # noqa: RUF012
     log: list[str] = []  # noqa: RUF012
+    served: list[str] = []  # noqa: RUF012
 
     def answer(self) -> None:
         url = urlsplit(self.path)
@@ -48,9 +49,12 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refusal(fault, message=f"injected {fault}")
             if isinstance(fault, float):
                 time.sleep(fault)
+            if fault == "overtake":
+                self.wait_for_another(request)
             if token and not self.names:
                 raise Refusal(401, message="Invalid credentials in Authorization header")
             answered = self.serve(url.path)
+            self.served.append(request)
             if fault == "lose":  # done, but the client never hears of it
                 return self.cut()
             self.reply(*answered) if isinstance(answered, tuple) else self.reply(answered)
@@ -100,6 +104,12 @@ class Handler(BaseHTTPRequestHandler):
                     fault["times"] -= 1
                     return fault["action"]
         return None
+
+    def wait_for_another(self, request: str) -> None:
+        """Wait until the same request of another client has been served."""
+        before, until = self.served.count(request), time.monotonic() + 300
+        while self.served.count(request) == before and time.monotonic() < until:
+            time.sleep(0.01)
 
     def repo(self, kind: str, name: str, write: bool = False) -> dict:
         """A repository, if the user of this request may see it, or write to it."""
