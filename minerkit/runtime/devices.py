@@ -46,21 +46,20 @@ def search_device(device: str) -> str:
 
 
 def device_note(device: str, searches: str) -> str | None:
-    """Write a line where models run on another device than the search.
+    """Write a line where models run on MPS, on which nothing can be searched.
 
     Args:
         device: auto, cpu, cuda or mps: as it was asked for.
         searches: Where queries are searched: cpu or cuda.
 
     Returns:
-        The line; None where all runs on one device, or where torch has not been loaded.
+        The line; None where models run on no MPS, or where torch has not been loaded.
     """
     if "torch" not in sys.modules:
         return None
-    models = training_device(device)
-    if models == searches:
-        return None
-    return f"Models run on {models}, queries are searched on {searches}: {models} has no float64"
+    if searches == "cpu" and training_device(device) == "mps":
+        return "Models run on mps, queries are searched on cpu: mps has no float64"
+    return None
 
 
 def native_half(device: str) -> Half | None:

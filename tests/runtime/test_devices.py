@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from minerkit.errors import EncoderError, TrainingError
-from minerkit.runtime.devices import native_half, search_device, training_device
+from minerkit.runtime.devices import device_note, native_half, search_device, training_device
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -43,3 +43,18 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     assert search_device("auto") == search_device("cpu") == "cpu"
     with pytest.raises(EncoderError, match="--device cuda: torch finds no such device"):
         search_device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "searches", "line"),
+    [
+        (False, False, "cpu", None),
+        (True, False, "cuda", None),
+        (True, False, "cpu", None),
+        (False, True, "cpu", "Models run on mps, queries are searched on cpu: mps has no float64"),
+    ],
+)
+def test_a_line_says_where_models_and_the_search_run_apart(monkeypatch, cuda, mps, searches, line):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert device_note("auto", searches) == line
