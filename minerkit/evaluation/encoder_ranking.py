@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from minerkit.embeddings import Vectors
-from minerkit.mining import list_hits, to_ids, to_positions
+from minerkit.mining import hits_to_frame, to_ids, to_positions
 from minerkit.search import Index, Pairs, Request
 
 __all__ = ["DEPTH", "rank_documents", "ranking_metrics"]
@@ -42,7 +42,7 @@ def rank_documents(
     positions = to_positions(excluded, ids).sort("query_id", "doc_id")
     excluded_pairs = Pairs.of(positions["query_id"].to_numpy(), positions["doc_id"].to_numpy())
     hits = index.top(Request(queries, depth, excluded_pairs), progress)
-    ranked = list_hits(np.arange(len(hits.documents)), hits)
+    ranked = hits_to_frame(np.arange(len(hits.documents)), hits)
     return to_ids(ranked.select("query_id", "doc_id", pl.col("rank").cast(pl.Int32), "score"), ids)
 
 

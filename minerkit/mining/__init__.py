@@ -1,7 +1,8 @@
-"""Candidates, the rules that judge them, the negatives drawn from them, and the training rows.
+"""Mine hard negatives: retrieve candidates, filter out false negatives, draw negatives, format examples.
 
-Queries and documents with vectors, qrels and the recipe's `mine` section come in; candidates, judged
-candidates, negatives and rows in the recipe's format go out.
+Vectors of queries and documents, qrels, exclusions and the recipe's `mine` and `format` sections come in.
+Four frames go out, one a step: candidates (`retrieve`), candidates with the reason why a rule rejects them
+(`filter_false_negatives`), negatives (`sample_negatives`), and training rows (`format_examples`).
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-from .candidates import list_hits as list_hits
+from .candidates import hits_to_frame as hits_to_frame
 from .candidates import retrieve as retrieve
 from .examples import format_examples as format_examples
 from .exclusions import find_exclusions as find_exclusions
@@ -10,6 +10,6 @@ from .positions import to_ids as to_ids
 from .positions import to_positions as to_positions
 from .requests import SearchRequests as SearchRequests
 from .sampling import apply_quotas as apply_quotas
-from .sampling import rank_eligible as rank_eligible
+from .sampling import draw_negatives as draw_negatives
 from .sampling import sample_negatives as sample_negatives
 from .split_queries import SplitQueries as SplitQueries

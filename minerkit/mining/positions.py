@@ -1,4 +1,7 @@
-"""Ids and their positions: where many rows name few ids, positions are small and fast."""
+"""Convert ids to positions and back: millions of rows repeat few ids, and int32 positions are small and fast.
+
+The position of an id is its index in a column of ids that ascend.
+"""
 
 from collections.abc import Mapping
 
@@ -13,36 +16,36 @@ def to_positions(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFra
     """Replace ids by their positions.
 
     Args:
-        rows: Has a column of ids for each in `ids`.
-        ids: By column: ids, ascending, each once.
+        rows: Has a column of ids for each name in `ids`.
+        ids: Column name to the known ids, ascending and unique.
 
     Returns:
-        The rows whose ids are all there, with int32 positions in their place.
+        The rows whose ids are all known, with int32 positions instead of ids.
     """
-    places = {column: _places(rows[column], own) for column, own in ids.items()}
-    found = rows.with_columns(pl.Series(column, at) for column, at in places.items())
-    return found.filter(np.all([at >= 0 for at in places.values()], axis=0))
+    positions = {column: _find_positions(rows[column], known) for column, known in ids.items()}
+    replaced = rows.with_columns(pl.Series(column, found) for column, found in positions.items())
+    return replaced.filter(np.all([found >= 0 for found in positions.values()], axis=0))
 
 
 def to_ids(rows: pl.DataFrame, ids: Mapping[str, pl.Series]) -> pl.DataFrame:
     """Replace positions by their ids.
 
     Args:
-        rows: Has a column of positions for each in `ids`, or for some of them.
-        ids: By column: what the positions are positions in.
+        rows: Has a column of positions for each name in `ids`, or for some of them.
+        ids: Column name to the ids that its positions index.
 
     Returns:
-        The rows, with ids in the place of positions.
+        The rows, with ids instead of positions.
     """
     return rows.with_columns(
-        own.gather(rows[column]).alias(column) for column, own in ids.items() if column in rows.columns
+        known.gather(rows[column]).alias(column) for column, known in ids.items() if column in rows.columns
     )
 
 
-def _places(names: pl.Series, ids: pl.Series) -> npt.NDArray[np.int32]:
-    """Find names among ids that ascend, without a table of them all; -1 for those that are not there."""
-    if ids.is_empty():
-        return np.full(len(names), -1, np.int32)
-    at = ids.search_sorted(names).to_numpy().astype(np.int32)
-    found = (ids.gather(np.minimum(at, len(ids) - 1)) == names).to_numpy()
-    return np.where(found, at, np.int32(-1))
+def _find_positions(ids: pl.Series, known: pl.Series) -> npt.NDArray[np.int32]:
+    """Look ids up in ascending known ids by bisection, without a hash table; -1 for unknown ids."""
+    if known.is_empty():
+        return np.full(len(ids), -1, np.int32)
+    candidates = known.search_sorted(ids).to_numpy().astype(np.int32)
+    matches = (known.gather(np.minimum(candidates, len(known) - 1)) == ids).to_numpy()
+    return np.where(matches, candidates, np.int32(-1))

@@ -1,4 +1,9 @@
-"""The search requests by which every query gets its candidates."""
+"""The search requests for the candidates of some queries.
+
+Two requests serve all queries. `best` asks for the best documents, whether the rules accept them or not.
+`below_ceiling` asks for the best documents up to each query's score ceiling, the highest score that all
+false-negative rules accept, so that a strict rule does not leave a query short.
+"""
 
 from dataclasses import dataclass
 
@@ -18,24 +23,26 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SearchRequests:
-    """The search requests for the candidates of n queries, and what they are made from."""
+    """The search requests for the candidates of n queries, and the values they depend on."""
 
-    #: query_id, doc_id (by position), relevance, score, rank (null): the positives, scored.
+    #: query_id, doc_id (positions), relevance, score, rank (null): the positives, scored.
     positives: pl.DataFrame
-    #: The best documents without the positives.
+    #: The `keep` best documents that are not positives.
     best: Request
-    #: The best documents that no rule excludes, as many as most queries want.
-    below: Request
-    #: How many documents below its ceiling each query may get, as powers of two: a few queries want more.
-    sizes: IntArray
-    #: The highest exact score at which no rule excludes a document, for each query.
+    #: The best documents up to the ceiling that are neither positives nor excluded, as many as most queries
+    #: need.
+    below_ceiling: Request
+    #: int64 of shape (n,): the number of documents below its ceiling that each query may get. Powers of two,
+    #: so that the few queries that need more than most are searched in few groups.
+    limits: IntArray
+    #: float64 of shape (n,): the score ceiling of each query.
     ceilings: npt.NDArray[np.float64]
-    #: Whether queries that are short of candidates get some from below their ceiling.
-    fills: bool
+    #: Whether queries that are short of candidates are searched below their ceiling.
+    searches_below: bool
 
     @classmethod
     def of(cls, queries: SplitQueries, rules: Mine) -> "SearchRequests":
-        """Score the positives, and make the requests that follow from them.
+        """Score the positives and build the requests.
 
         Args:
             queries: n queries.
@@ -44,54 +51,55 @@ class SearchRequests:
         Returns:
             The requests.
         """
-        relevant = queries.judged.filter(pl.col("relevance") > 0)
-        positives, excluded = _pairs(relevant), _pairs(relevant, queries.excluded)
-        scores = queries.index.pair_scores(queries.queries, positives.queries, positives.documents)
+        relevant = queries.qrels.filter(pl.col("relevance") > 0)
+        positives, not_negatives = _pairs(relevant), _pairs(relevant, queries.excluded)
+        scores = queries.index.pair_scores(queries.query_vectors, positives.queries, positives.documents)
         scored = relevant.with_columns(pl.Series("score", scores), pl.lit(None, dtype=pl.Int32).alias("rank"))
-        lowest = np.full(len(queries.wanted), np.inf, np.float32)
-        np.minimum.at(lowest, positives.queries, scores)
-        ceilings = _ceilings(exact_scores(lowest), rules)
-        sizes = 2 ** np.ceil(np.log2(np.maximum(queries.wanted, 1))).astype(np.int64)
-        most = int(np.bincount(sizes).argmax()) if len(sizes) else 1
+        lowest_positives = np.full(len(queries.needed), np.inf, np.float32)
+        np.minimum.at(lowest_positives, positives.queries, scores)
+        ceilings = _ceilings(exact_scores(lowest_positives), rules)
+        limits = 2 ** np.ceil(np.log2(np.maximum(queries.needed, 1))).astype(np.int64)
+        most_frequent = int(np.bincount(limits).argmax()) if len(limits) else 1
         return cls(
             positives=scored,
-            best=Request(queries.queries, rules.keep, positives),
-            below=Request(queries.queries, most, excluded, ceilings),
-            sizes=sizes,
+            best=Request(queries.query_vectors, rules.keep, positives),
+            below_ceiling=Request(queries.query_vectors, most_frequent, not_negatives, ceilings),
+            limits=limits,
             ceilings=ceilings,
-            fills=queries.window is None or rules.shortfall == "backfill",
+            searches_below=queries.window is None or rules.shortfall == "backfill",
         )
 
-    def below_ceilings(self, candidates: pl.DataFrame, excluded: pl.DataFrame) -> pl.DataFrame:
-        """Keep the candidates that count towards a query's negatives, however easy they are.
+    @property
+    def requests(self) -> list[Request]:
+        """The requests that one search of all queries serves."""
+        return [self.best, self.below_ceiling] if self.searches_below else [self.best]
+
+    def usable(self, candidates: pl.DataFrame, excluded: pl.DataFrame) -> pl.DataFrame:
+        """Keep the candidates that may become negatives, however low they score or rank.
 
         Args:
-            candidates: By position: query_id, doc_id, relevance, score, source.
-            excluded: query_id, doc_id: documents that are never a query's negative.
+            candidates: query_id, doc_id (positions), relevance, score, source.
+            excluded: query_id, doc_id (positions): pairs that are never negatives.
 
         Returns:
-            The candidates at or below their query's ceiling, and those judged irrelevant.
+            The candidates up to their query's ceiling and those judged irrelevant, without positives and
+            excluded pairs.
         """
         scores = exact_scores(candidates["score"].to_numpy())
-        low = pl.Series(scores <= self.ceilings[candidates["query_id"].to_numpy()])
+        below_ceiling = pl.Series(scores <= self.ceilings[candidates["query_id"].to_numpy()])
         irrelevant = (pl.col("source") == "judged").fill_null(False)
-        left = candidates.filter((pl.col("relevance") == 0) & (low | irrelevant))
-        return left.join(excluded, on=["query_id", "doc_id"], how="anti") if len(excluded) else left
-
-    @property
-    def every(self) -> list[Request]:
-        """All requests, for one search."""
-        return [self.best, self.below] if self.fills else [self.best]
+        usable = candidates.filter((pl.col("relevance") == 0) & (below_ceiling | irrelevant))
+        return usable.join(excluded, on=["query_id", "doc_id"], how="anti") if len(excluded) else usable
 
 
 def _pairs(*frames: pl.DataFrame) -> Pairs:
-    both = pl.concat([frame.select("query_id", "doc_id") for frame in frames])
-    return Pairs.of(both["query_id"].to_numpy(), both["doc_id"].to_numpy())
+    pairs = pl.concat([frame.select("query_id", "doc_id") for frame in frames])
+    return Pairs.of(pairs["query_id"].to_numpy(), pairs["doc_id"].to_numpy())
 
 
-def _ceilings(lowest: npt.NDArray[np.float64], rules: Mine) -> npt.NDArray[np.float64]:
-    """Return the lowest threshold of the rules, by the lowest score of each query's positives."""
-    ceilings = np.full(len(lowest), np.inf)
-    for highest in thresholds(lowest, rules).values():
-        ceilings = np.minimum(ceilings, highest)
+def _ceilings(lowest_positives: npt.NDArray[np.float64], rules: Mine) -> npt.NDArray[np.float64]:
+    """Compute the ceiling of each query: the lowest threshold of the rules."""
+    ceilings = np.full(len(lowest_positives), np.inf)
+    for threshold in thresholds(lowest_positives, rules).values():
+        ceilings = np.minimum(ceilings, threshold)
     return ceilings

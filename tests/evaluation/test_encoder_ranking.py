@@ -4,11 +4,13 @@ import polars as pl
 from minerkit.embeddings.vectors import Vectors
 from minerkit.evaluation.encoder_ranking import rank_documents, ranking_metrics
 from minerkit.mining.split_queries import SplitQueries
-from tests.mining.test_candidates import NOTHING, split_queries, world
+from tests.mining.test_candidates import NO_EXCLUSIONS, random_split, split_queries
 
 
 def ranked_by(queries: SplitQueries, excluded: pl.DataFrame, depth: int) -> pl.DataFrame:
-    return rank_documents(queries.query_ids, queries.queries, queries.doc_ids, queries.index, excluded, depth)
+    return rank_documents(
+        queries.query_ids, queries.query_vectors, queries.doc_ids, queries.index, excluded, depth
+    )
 
 
 def test_metrics_count_the_best_ranked_positive():
@@ -24,8 +26,8 @@ def test_metrics_count_the_best_ranked_positive():
 
 
 def test_rankings_hold_the_best_documents_and_add_no_positives():
-    queries, _, scores = world(9, 6, 40)
-    ranked = ranked_by(queries, NOTHING, depth=7)
+    queries, _, scores = random_split(9, 6, 40)
+    ranked = ranked_by(queries, NO_EXCLUSIONS, depth=7)
     assert ranked["query_id"].to_list() == [f"q{row:03}" for row in range(6) for _ in range(7)]
     assert ranked["rank"].to_list() == [*range(1, 8)] * 6
     for row in range(6):
@@ -36,7 +38,7 @@ def test_rankings_hold_the_best_documents_and_add_no_positives():
 
 
 def test_rankings_leave_out_excluded_documents():
-    queries, qrels, _ = world(3, 6, 40)
+    queries, qrels, _ = random_split(3, 6, 40)
     positives = set(qrels.select("query_id", "doc_id").rows())
     pairs = [(f"q{q:03}", f"d{d:03}") for q in range(6) for d in range(40)]
     excluded = pl.DataFrame(

@@ -17,7 +17,7 @@ def scored(*rows: tuple[str, str, float]) -> pl.DataFrame:
     )
 
 
-#: q1 has two positives, q2 one negative less than the others; rows stand in no order of queries.
+#: q1 has two positives; q2 has one negative, the others two; the rows are not in the order of the queries.
 QUERIES = pl.DataFrame({"query_id": ["q3", "q1", "q2"], "text": ["third", "first", "second"]})
 CORPUS = pl.DataFrame({"doc_id": list("abcxyz"), "text": ["A", "B", "C", "X", "Y", "Z"]})
 POSITIVES = scored(("q1", "b", 0.75), ("q2", "c", 0.5), ("q1", "a", 1.0), ("q3", "a", 0.25))
@@ -26,9 +26,10 @@ NEGATIVES = scored(
 )
 
 
-def examples(kind: str, scores: bool = False, **keys) -> pl.DataFrame:
-    shape = Format(type=kind, scores=scores)
-    return format_examples(QUERIES, CORPUS, POSITIVES, NEGATIVES, shape, **keys)
+def examples(format_type: str, scores: bool = False, **options) -> pl.DataFrame:
+    return format_examples(
+        QUERIES, CORPUS, POSITIVES, NEGATIVES, Format(type=format_type, scores=scores), **options
+    )
 
 
 def test_pair():
@@ -92,7 +93,7 @@ def test_n_tuple_with_scores():
 @pytest.mark.parametrize(
     ("width", "rows"), [(1, [("second", "C", "X")]), (2, examples("n-tuple").rows()), (3, [])]
 )
-def test_n_tuple_has_the_width_asked_for(width, rows):
+def test_n_tuple_has_the_requested_width(width, rows):
     found = examples("n-tuple", width=width)
     assert found.columns == ["query", "positive", *(f"negative_{i + 1}" for i in range(width))]
     assert found.rows() == rows
@@ -149,36 +150,37 @@ def test_labeled_list_with_scores():
 
 
 @pytest.mark.parametrize("scores", [False, True])
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("format_type", TYPES)
 @pytest.mark.parametrize(
     "names", [("text", "doc"), ("positive", "query"), ("order", "text"), ("doc_id", "query_id")]
 )
-def test_columns_have_the_names_of_the_source_whatever_they_are(names, kind, scores):
-    plain, named = examples(kind, scores), examples(kind, scores, names=names)
-    assert named.columns == [*names, *plain.columns[2:]]
-    assert named.rows() == plain.rows()
+def test_columns_may_have_any_names(names, format_type, scores):
+    default, renamed = examples(format_type, scores), examples(format_type, scores, names=names)
+    assert renamed.columns == [*names, *default.columns[2:]]
+    assert renamed.rows() == default.rows()
 
 
-@pytest.mark.parametrize("kind", TYPES)
-def test_only_the_given_queries_are_written(kind):
-    found = format_examples(QUERIES.head(1), CORPUS, POSITIVES, NEGATIVES, Format(type=kind))
+@pytest.mark.parametrize("format_type", TYPES)
+def test_only_the_queries_of_the_frame_are_written(format_type):
+    found = format_examples(QUERIES.head(1), CORPUS, POSITIVES, NEGATIVES, Format(type=format_type))
     assert set(found["query"]) == {"third"}
 
 
 @pytest.mark.parametrize("scores", [False, True])
-@pytest.mark.parametrize("kind", TYPES)
-def test_no_queries_give_no_rows_in_the_same_columns(kind, scores):
-    shape = Format(type=kind, scores=scores)
-    found = format_examples(QUERIES.clear(), CORPUS, POSITIVES, NEGATIVES, shape, width=2)
-    assert found.schema == examples(kind, scores).schema
+@pytest.mark.parametrize("format_type", TYPES)
+def test_no_queries_give_no_rows_in_the_same_columns(format_type, scores):
+    found = format_examples(
+        QUERIES.clear(), CORPUS, POSITIVES, NEGATIVES, Format(type=format_type, scores=scores), width=2
+    )
+    assert found.schema == examples(format_type, scores).schema
     assert found.is_empty()
 
 
 @pytest.mark.parametrize(
-    ("kind", "rows"), [("pair", 4), ("labeled-pair", 4), ("triplet", 0), ("labeled-list", 0)]
+    ("format_type", "rows"), [("pair", 4), ("labeled-pair", 4), ("triplet", 0), ("labeled-list", 0)]
 )
-def test_queries_without_negatives_keep_what_needs_none(kind, rows):
-    found = format_examples(QUERIES, CORPUS, POSITIVES, NEGATIVES.clear(), Format(type=kind))
+def test_queries_without_negatives_have_rows_in_formats_that_need_none(format_type, rows):
+    found = format_examples(QUERIES, CORPUS, POSITIVES, NEGATIVES.clear(), Format(type=format_type))
     assert len(found) == rows
 
 
@@ -190,23 +192,23 @@ JUDGEMENTS = st.lists(
 
 
 @given(JUDGEMENTS, st.permutations("pqrs"), st.integers(1, 3))
-def test_rows_are_as_many_as_positives_and_negatives_make(judgements, order, width):
+def test_the_number_of_rows_follows_from_positives_and_negatives(judgements, order, width):
     queries = pl.DataFrame({"query_id": order, "text": [f"query {name}" for name in order]})
     corpus = pl.DataFrame({"doc_id": list("abcdef"), "text": list("ABCDEF")})
-    positives = scored(*((q, d, 0.5) for q, d, good in judgements if good))
-    negatives = scored(*((q, d, 0.25) for q, d, good in judgements if not good))
+    positives = scored(*((q, d, 0.5) for q, d, relevant in judgements if relevant))
+    negatives = scored(*((q, d, 0.25) for q, d, relevant in judgements if not relevant))
 
-    def rows(kind: str) -> pl.DataFrame:
-        return format_examples(queries, corpus, positives, negatives, Format(type=kind), width=width)
+    def rows(format_type: str) -> pl.DataFrame:
+        return format_examples(queries, corpus, positives, negatives, Format(type=format_type), width=width)
 
-    many = {name: len(positives.filter(query_id=name)) for name in order}
-    against = {name: len(negatives.filter(query_id=name)) for name in order}
+    n_positives = {name: len(positives.filter(query_id=name)) for name in order}
+    n_negatives = {name: len(negatives.filter(query_id=name)) for name in order}
     assert len(rows("pair")) == len(positives)
     assert len(rows("labeled-pair")) == len(positives) + len(negatives)
     assert rows("labeled-pair")["label"].sum() == len(positives)
-    assert len(rows("triplet")) == sum(many[name] * against[name] for name in order)
-    assert len(rows("n-tuple")) == sum(many[name] for name in order if against[name] == width)
-    assert len(rows("labeled-list")) == sum(many[name] for name in order if against[name])
-    for kind in TYPES:
-        blocks = [name for name, _ in itertools.groupby(rows(kind)["query"])]
+    assert len(rows("triplet")) == sum(n_positives[name] * n_negatives[name] for name in order)
+    assert len(rows("n-tuple")) == sum(n_positives[name] for name in order if n_negatives[name] == width)
+    assert len(rows("labeled-list")) == sum(n_positives[name] for name in order if n_negatives[name])
+    for format_type in TYPES:
+        blocks = [name for name, _ in itertools.groupby(rows(format_type)["query"])]
         assert blocks == [f"query {name}" for name in order if f"query {name}" in blocks]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from minerkit.mining.filters import filter_false_negatives, rank_window, round_trip, thresholds
 from minerkit.recipe.recipe import Mine
 
-NOTHING = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
+NO_EXCLUSIONS = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String, "reason": pl.String})
 
 
 def candidates(*rows: tuple) -> pl.DataFrame:
@@ -23,12 +23,12 @@ def candidates(*rows: tuple) -> pl.DataFrame:
     )
 
 
-def reasons(frame: pl.DataFrame, excluded: pl.DataFrame = NOTHING, **rules) -> dict[str, str | None]:
-    judged = filter_false_negatives(frame, excluded, Mine.model_validate({"relative_margin": None, **rules}))
-    return dict(judged.select("doc_id", "reason").rows())
+def reasons(frame: pl.DataFrame, excluded: pl.DataFrame = NO_EXCLUSIONS, **rules) -> dict[str, str | None]:
+    mine = Mine.model_validate({"relative_margin": None, **rules})
+    return dict(filter_false_negatives(frame, excluded, mine).select("doc_id", "reason").rows())
 
 
-ONE = candidates(
+ONE_QUERY = candidates(
     ("q", "a", 0, 1, 0.9),
     ("q", "p", 1, 2, 0.8),
     ("q", "b", 0, 2, 0.8),
@@ -38,16 +38,16 @@ ONE = candidates(
 
 
 def test_without_rules_everything_is_eligible():
-    assert set(reasons(ONE).values()) == {None}
+    assert set(reasons(ONE_QUERY).values()) == {None}
 
 
-def test_absolute_margin_keeps_what_scores_at_most_the_positive_less_the_margin():
-    found = reasons(ONE, absolute_margin=0.0)
+def test_absolute_margin_accepts_scores_up_to_the_positive_minus_the_margin():
+    found = reasons(ONE_QUERY, absolute_margin=0.0)
     assert found == {"a": "absolute_margin", "b": None, "c": None, "d": None}
 
 
-def test_relative_margin_is_a_share_of_the_positive():
-    found = reasons(ONE, relative_margin=0.05)
+def test_relative_margin_is_a_share_of_the_positives_score():
+    found = reasons(ONE_QUERY, relative_margin=0.05)
     assert found == {"a": "relative_margin", "b": "relative_margin", "c": None, "d": None}
 
 
@@ -56,7 +56,7 @@ def test_relative_margin_lowers_the_threshold_for_negative_scores_too():
     assert reasons(frame, relative_margin=0.05) == {"a": "relative_margin", "b": None}
 
 
-def test_the_smallest_positive_is_the_reference():
+def test_margins_are_measured_from_the_lowest_positive():
     frame = candidates(
         ("q", "p", 1, 1, 0.9), ("q", "a", 0, 1, 0.5), ("q", "r", 1, 2, 0.4), ("q", "b", 0, 2, 0.3)
     )
@@ -64,7 +64,7 @@ def test_the_smallest_positive_is_the_reference():
 
 
 def test_max_and_min_score_bound_the_score():
-    assert reasons(ONE, max_score=0.8, min_score=0.5) == {
+    assert reasons(ONE_QUERY, max_score=0.8, min_score=0.5) == {
         "a": "max_score",
         "b": None,
         "c": None,
@@ -74,12 +74,12 @@ def test_max_and_min_score_bound_the_score():
 
 def test_exclusions_come_first():
     excluded = pl.DataFrame({"query_id": ["q"], "doc_id": ["a"], "reason": ["near_duplicate"]})
-    assert reasons(ONE, excluded, absolute_margin=0.0)["a"] == "near_duplicate"
+    assert reasons(ONE_QUERY, excluded, absolute_margin=0.0)["a"] == "near_duplicate"
 
 
-def test_rank_range_counts_the_positives_places():
-    # Places: a, p, b, c, d. A range of 2 looks at 2 + 1 of them, and p holds one.
-    found = reasons(ONE, range_max=2, negatives=1)
+def test_the_window_of_the_rank_range_has_room_for_the_positives():
+    # Full ranking: a, p, b, c, d. For a range of 2 the window is 2 + 1, and p is in it.
+    found = reasons(ONE_QUERY, range_max=2, negatives=1)
     assert found == {"a": None, "b": None, "c": "rank_range", "d": "rank_range"}
 
 
@@ -88,7 +88,7 @@ def test_a_candidate_without_rank_is_outside_the_range():
     assert reasons(frame, range_max=5)["z"] == "rank_range"
 
 
-def test_window_leaves_room_for_the_most_positives():
+def test_the_window_has_room_for_the_largest_number_of_positives():
     positives = pl.DataFrame({"query_id": ["q", "r", "r", "r", "s"]})
     assert rank_window(Mine.model_validate({"range_max": 100}), positives) == 103
     assert rank_window(Mine.model_validate({"range_max": 100}), positives.clear()) == 100
@@ -105,16 +105,16 @@ def test_thresholds_are_the_same_for_arrays_and_expressions(pos, margin):
     assert arrays["relative_margin"][0] <= pos + 1e-9
 
 
-def test_what_is_judged_irrelevant_needs_no_margin_but_is_excluded_by_text():
-    frame = ONE.with_columns(
+def test_documents_judged_irrelevant_are_subject_to_exclusions_only():
+    frame = ONE_QUERY.with_columns(
         source=pl.when(pl.col("doc_id").is_in(["a", "b"])).then(pl.lit("judged")).otherwise(pl.lit("dense"))
     )
-    excluded = pl.DataFrame([("q", "b", "positive_text")], schema=NOTHING.schema, orient="row")
+    excluded = pl.DataFrame([("q", "b", "positive_text")], schema=NO_EXCLUSIONS.schema, orient="row")
     found = reasons(frame, excluded, relative_margin=0.05, negatives=1, range_max=1)
     assert found == {"a": None, "b": "positive_text", "c": "rank_range", "d": "rank_range"}
 
 
-def test_round_trip_finds_queries_none_of_whose_positives_is_near_the_top():
+def test_round_trip_finds_queries_without_a_positive_in_the_first_ranks():
     frame = candidates(
         ("q1", "a", 1, 5, 0.8), ("q1", "b", 1, 2, 0.9), ("q2", "a", 1, 3, 0.8), ("q3", "a", 1, None, 0.1),
         ("q3", "b", 0, 1, 0.9),
@@ -124,40 +124,40 @@ def test_round_trip_finds_queries_none_of_whose_positives_is_near_the_top():
     assert round_trip(frame, None).is_empty()
 
 
-def many(seed: int) -> pl.DataFrame:
+def ten_queries(seed: int) -> pl.DataFrame:
     """Candidates of ten queries with one to three positives each, in the order of the artefact."""
     rng = np.random.default_rng(seed)
     rows = []
     for query in range(10):
         scores = sorted(np.round(rng.uniform(0, 1, 8), 1), reverse=True)
         relevant = np.sort(rng.choice(8, rng.integers(1, 4), replace=False))
-        marked = [(score, int(place in relevant)) for place, score in enumerate(scores)]
+        graded = [(score, int(index in relevant)) for index, score in enumerate(scores)]
         rank = 0
-        for place, (score, relevance) in enumerate(sorted(marked, reverse=True)):
+        for index, (score, relevance) in enumerate(sorted(graded, reverse=True)):
             rank += 1 - relevance
-            rows.append((f"q{query}", f"d{place}", relevance, max(1, rank), score))
+            rows.append((f"q{query}", f"d{index}", relevance, max(1, rank), score))
     return candidates(*rows)
 
 
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.integers(0, 10), max_size=4))
-def test_candidates_judged_in_parts_are_judged_as_a_whole(seed, cuts):
-    frame = many(seed)
+def test_shards_are_filtered_like_the_whole_split(seed, cuts):
+    frame = ten_queries(seed)
     excluded = frame.filter(pl.col("relevance") == 0).gather_every(7).select("query_id", "doc_id")
     excluded = excluded.with_columns(reason=pl.lit("near_duplicate"))
     rules = Mine.model_validate({"range_max": 3, "negatives": 1, "relative_margin": 0.1})
-    places = rank_window(rules, frame.filter(pl.col("relevance") > 0))
+    window = rank_window(rules, frame.filter(pl.col("relevance") > 0))
     whole = filter_false_negatives(frame, excluded, rules)
-    edges = [0, *sorted(cuts), 10]
-    ids = [[f"q{query}" for query in range(low, high)] for low, high in itertools.pairwise(edges)]
-    parts = [
-        filter_false_negatives(frame.filter(pl.col("query_id").is_in(own)), excluded, rules, places)
-        for own in ids
+    bounds = [0, *sorted(cuts), 10]
+    shards = [
+        frame.filter(pl.col("query_id").is_in([f"q{query}" for query in range(start, end)]))
+        for start, end in itertools.pairwise(bounds)
     ]
-    assert pl.concat(parts).equals(whole)
+    filtered = [filter_false_negatives(shard, excluded, rules, window) for shard in shards]
+    assert pl.concat(filtered).equals(whole)
 
 
-def test_a_part_is_judged_within_the_window_of_its_whole():
-    # Places: a, p, b, c, d. Some other query has three positives, so that a range of 2 looks at 5 places.
+def test_a_shard_is_filtered_with_the_window_of_its_split():
+    # Full ranking: a, p, b, c, d. Another query has three positives: the window of a range of 2 is 5.
     rules = Mine.model_validate({"relative_margin": None, "range_max": 2, "negatives": 1})
-    judged = filter_false_negatives(ONE, NOTHING, rules, 5)
-    assert judged["reason"].to_list() == [None] * 4
+    filtered = filter_false_negatives(ONE_QUERY, NO_EXCLUSIONS, rules, 5)
+    assert filtered["reason"].to_list() == [None] * 4

@@ -11,13 +11,13 @@ from minerkit.recipe.recipe import Mine
 from minerkit.search import ExactIndex
 
 
-def made(rules: dict, wanted: list[int]) -> tuple[SplitQueries, SearchRequests]:
+def split_and_requests(rules: dict, needed: list[int]) -> tuple[SplitQueries, SearchRequests]:
     """Three queries along the first axes, and documents that score 0.8, 0.6 and 0 with one of them."""
     documents = np.array([[0.8, 0.6, 0], [0.6, 0, 0.8], [0, 0.8, 0.6], [0, 0, 1]], np.float32)
     pairs = [("a", "d0", 1), ("a", "d1", 1), ("b", "d2", 1), ("c", "d3", 1), ("c", "d1", 0)]
     qrels = pl.DataFrame(pairs, schema=["query_id", "doc_id", "relevance"], orient="row")
     excluded = pl.DataFrame({"query_id": ["b"], "doc_id": ["d0"], "reason": ["near_duplicate"]})
-    spec = Mine.model_validate({"relative_margin": 0.5, "keep": 3, **rules})
+    mine = Mine.model_validate({"relative_margin": 0.5, "keep": 3, **rules})
     queries = SplitQueries.of(
         pl.Series(["a", "b", "c"]),
         Vectors.of(np.eye(3, dtype=np.float32)),
@@ -25,14 +25,14 @@ def made(rules: dict, wanted: list[int]) -> tuple[SplitQueries, SearchRequests]:
         ExactIndex(Vectors.of(documents)),
         qrels,
         excluded,
-        spec,
+        mine,
     )
-    queries = replace(queries, wanted=np.array(wanted))
-    return queries, SearchRequests.of(queries, spec)
+    queries = replace(queries, needed=np.array(needed))
+    return queries, SearchRequests.of(queries, mine)
 
 
-def requests(rules: dict, wanted: list[int]) -> SearchRequests:
-    return made(rules, wanted)[1]
+def requests(rules: dict, needed: list[int]) -> SearchRequests:
+    return split_and_requests(rules, needed)[1]
 
 
 def test_positives_are_scored_and_left_out_of_the_ranking():
@@ -44,32 +44,32 @@ def test_positives_are_scored_and_left_out_of_the_ranking():
     ]  # fmt: skip
 
 
-def test_a_ceiling_is_the_lowest_threshold_below_the_worst_positive():
-    assert requests({}, [1, 1, 1]).below.ceilings.tolist() == pytest.approx([0.3, 0.4, 0.5])
+def test_a_ceiling_is_the_lowest_threshold_for_the_lowest_positive():
+    assert requests({}, [1, 1, 1]).below_ceiling.ceilings.tolist() == pytest.approx([0.3, 0.4, 0.5])
     capped = requests({"max_score": 0.35}, [1, 1, 1])
-    assert capped.below.ceilings.tolist() == pytest.approx([0.3, 0.35, 0.35])
+    assert capped.below_ceiling.ceilings.tolist() == pytest.approx([0.3, 0.35, 0.35])
 
 
-def test_what_is_excluded_is_not_looked_for_below_the_ceilings():
-    below = requests({}, [1, 1, 1]).below
-    assert (1, 0) in set(zip(below.excluded.queries, below.excluded.documents, strict=True))
+def test_excluded_pairs_are_not_searched_below_the_ceilings():
+    excluded = requests({}, [1, 1, 1]).below_ceiling.excluded
+    assert (1, 0) in set(zip(excluded.queries, excluded.documents, strict=True))
 
 
-def test_as_many_are_looked_for_as_most_queries_want():
+def test_the_request_below_the_ceilings_is_for_as_many_as_most_queries_need():
     found = requests({}, [5, 7, 30])
-    assert found.below.k == 8 and found.sizes.tolist() == [8, 8, 32]
-    assert requests({}, [0, 0, 3]).below.k == 1
+    assert found.below_ceiling.k == 8 and found.limits.tolist() == [8, 8, 32]
+    assert requests({}, [0, 0, 3]).below_ceiling.k == 1
 
 
 @pytest.mark.parametrize(
-    ("rules", "fills"),
+    ("rules", "searches_below"),
     [
         ({}, True),
         ({"range_max": 5, "shortfall": "keep"}, False),
         ({"range_max": 5, "shortfall": "backfill"}, True),
     ],
 )
-def test_within_a_range_nothing_is_looked_for_below_unless_it_fills_up(rules, fills):
-    queries, found = made(rules, [1, 1, 1])
-    assert found.fills is fills and len(found.every) == 1 + fills
+def test_with_a_rank_range_queries_are_searched_below_it_only_to_backfill(rules, searches_below):
+    queries, found = split_and_requests(rules, [1, 1, 1])
+    assert found.searches_below is searches_below and len(found.requests) == 1 + searches_below
     assert queries.window == (7 if rules else None)  # room for the two positives of the first query

@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minerkit.mining.sampling import sample_negatives, wanted_candidates
+from minerkit.mining.sampling import count_needed_candidates, sample_negatives
 from minerkit.recipe.recipe import Mine
 
 
-def judged(rows: dict[str, list[tuple[float, str | None]]]) -> pl.DataFrame:
-    """Query -> (score, reason) of its candidates d0, d1, ..., best first."""
-    flat = [
-        (query, f"d{place}", place + 1, score, reason)
-        for query, found in rows.items()
-        for place, (score, reason) in enumerate(found)
+def filtered(queries: dict[str, list[tuple[float, str | None]]]) -> pl.DataFrame:
+    """Filtered candidates, from query -> (score, reason) of its candidates d0, d1, ..., best first."""
+    rows = [
+        (query, f"d{index}", index + 1, score, reason)
+        for query, candidates in queries.items()
+        for index, (score, reason) in enumerate(candidates)
     ]
-    frame = pl.DataFrame(flat, schema=["query_id", "doc_id", "rank", "score", "reason"], orient="row")
+    frame = pl.DataFrame(rows, schema=["query_id", "doc_id", "rank", "score", "reason"], orient="row")
     return frame.with_columns(
         source=pl.lit("dense"), pos_score=pl.lit(0.9), reason=pl.col("reason").cast(pl.String)
     )
@@ -35,15 +35,15 @@ FIVE = {"q": [(0.8, None), (0.7, "near_duplicate"), (0.6, None), (0.5, None), (0
 
 
 def test_top_takes_the_hardest_eligible():
-    assert draw(judged(FIVE), counts(q=1), negatives=2)[0] == {"q": ["d0", "d2"]}
+    assert draw(filtered(FIVE), counts(q=1), negatives=2)[0] == {"q": ["d0", "d2"]}
 
 
 def test_range_min_skips_the_hardest_eligible():
-    assert draw(judged(FIVE), counts(q=1), negatives=2, range_min=1)[0] == {"q": ["d2", "d3"]}
+    assert draw(filtered(FIVE), counts(q=1), negatives=2, range_min=1)[0] == {"q": ["d2", "d3"]}
 
 
-def test_random_is_seeded_and_stays_in_the_pool():
-    frame = judged({"q": [(1 - i / 100, None) for i in range(60)]})
+def test_a_random_draw_is_seeded_and_stays_within_keep():
+    frame = filtered({"q": [(1 - i / 100, None) for i in range(60)]})
     first, again, other = (
         draw(frame, counts(q=1), strategy="random", negatives=5, seed=s, keep=20)[0] for s in (1, 1, 2)
     )
@@ -51,15 +51,15 @@ def test_random_is_seeded_and_stays_in_the_pool():
     assert all(int(doc[1:]) < 20 for doc in first["q"] + other["q"])
 
 
-def test_random_draw_of_one_query_does_not_depend_on_the_others():
+def test_the_random_draw_of_a_query_does_not_depend_on_other_queries():
     pool = [(1 - i / 100, None) for i in range(40)]
-    alone = draw(judged({"q": pool}), counts(q=1), strategy="random")[0]["q"]
-    beside = draw(judged({"a": pool, "q": pool}), counts(a=1, q=1), strategy="random")[0]["q"]
-    assert alone == beside
+    single = draw(filtered({"q": pool}), counts(q=1), strategy="random")[0]["q"]
+    among_others = draw(filtered({"a": pool, "q": pool}), counts(a=1, q=1), strategy="random")[0]["q"]
+    assert single == among_others
 
 
-def test_random_draws_evenly():
-    frame = judged({f"q{i:03}": [(1 - d / 100, None) for d in range(10)] for i in range(400)})
+def test_a_random_draw_takes_every_candidate_equally_often():
+    frame = filtered({f"q{i:03}": [(1 - d / 100, None) for d in range(10)] for i in range(400)})
     found, _ = draw(frame, counts(**{f"q{i:03}": 1 for i in range(400)}), strategy="random", negatives=5)
     times = [sum(f"d{d}" in docs for docs in found.values()) for d in range(10)]
     assert min(times) > 150 and max(times) < 250  # 200 expected, standard deviation 10
@@ -72,19 +72,23 @@ SHORT = {
 
 
 def test_shortfall_keep_leaves_a_query_short():
-    found, accounts = draw(judged(SHORT), counts(q=1, r=1), negatives=3, shortfall="keep")
+    found, accounts = draw(filtered(SHORT), counts(q=1, r=1), negatives=3, shortfall="keep")
     assert found == {"q": ["d0"], "r": ["d0", "d2", "d3"]}
     assert not accounts["dropped"].any()
 
 
-def test_shortfall_backfill_fills_from_below_the_range_and_says_so():
-    negatives, _ = sample_negatives(judged(SHORT), counts(q=1, r=1), Mine.model_validate({"negatives": 3}))
-    mine = negatives.filter(pl.col("query_id") == "q")
-    assert mine.select("doc_id", "fill").rows() == [("d0", "mined"), ("d2", "backfill"), ("d3", "backfill")]
+def test_shortfall_backfill_fills_from_below_the_range_and_marks_it():
+    negatives, _ = sample_negatives(filtered(SHORT), counts(q=1, r=1), Mine.model_validate({"negatives": 3}))
+    of_short_query = negatives.filter(pl.col("query_id") == "q")
+    assert of_short_query.select("doc_id", "fill").rows() == [
+        ("d0", "mined"),
+        ("d2", "backfill"),
+        ("d3", "backfill"),
+    ]
 
 
 def test_backfill_never_takes_a_suspected_positive():
-    frame = judged(
+    frame = filtered(
         {"q": [(0.8, None), (0.7, "relative_margin"), (0.6, "near_duplicate"), (0.5, "max_score")]}
     )
     found, accounts = draw(frame, counts(q=1), negatives=2)
@@ -93,7 +97,7 @@ def test_backfill_never_takes_a_suspected_positive():
 
 
 def test_shortfall_drop_drops_the_query():
-    found, accounts = draw(judged(SHORT), counts(q=1, r=1), negatives=3, shortfall="drop")
+    found, accounts = draw(filtered(SHORT), counts(q=1, r=1), negatives=3, shortfall="drop")
     assert found == {"r": ["d0", "d2", "d3"]}
     assert accounts.filter("dropped")["query_id"].to_list() == ["q"]
 
@@ -103,7 +107,7 @@ def test_shortfall_drop_drops_the_query():
     sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 40)), min_size=1, max_size=12),
 )
 def test_positive_ratio_is_exact_over_the_queries_kept(ratio, sizes):
-    frame = judged({f"q{i}": [(0.9 - d / 100, None) for d in range(n)] for i, (_, n) in enumerate(sizes)})
+    frame = filtered({f"q{i}": [(0.9 - d / 100, None) for d in range(n)] for i, (_, n) in enumerate(sizes)})
     if frame.is_empty():
         return
     negatives, accounts = sample_negatives(
@@ -117,8 +121,8 @@ def test_positive_ratio_is_exact_over_the_queries_kept(ratio, sizes):
     assert set(negatives["query_id"]) <= set(kept)
 
 
-def test_a_fifth_of_positives_is_four_negatives_each():
-    frame = judged({"q": [(0.9 - d / 100, None) for d in range(20)]})
+def test_a_positive_ratio_of_a_fifth_gives_four_negatives_per_positive():
+    frame = filtered({"q": [(0.9 - d / 100, None) for d in range(20)]})
     assert len(draw(frame, counts(q=3), positive_ratio=0.2)[0]["q"]) == 12
 
 
@@ -131,8 +135,10 @@ def test_a_fifth_of_positives_is_four_negatives_each():
         ({"positive_ratio": 0.2}, [4, 12]),
     ],
 )
-def test_pool_is_as_large_as_the_draw_needs(rules, expected):
-    assert wanted_candidates(pl.Series([1, 3]).to_numpy(), Mine.model_validate(rules)).tolist() == expected
+def test_as_many_candidates_are_needed_as_the_draw_takes_them_from(rules, expected):
+    assert (
+        count_needed_candidates(pl.Series([1, 3]).to_numpy(), Mine.model_validate(rules)).tolist() == expected
+    )
 
 
 @given(
@@ -141,19 +147,21 @@ def test_pool_is_as_large_as_the_draw_needs(rules, expected):
     cuts=st.lists(st.integers(0, 12), max_size=3),
     strategy=st.sampled_from(["top", "random"]),
 )
-def test_sampling_in_parts_is_sampling_the_whole(ratio, sizes, cuts, strategy):
+def test_shards_get_the_negatives_of_the_whole_split(ratio, sizes, cuts, strategy):
     rules = Mine.model_validate({"positive_ratio": ratio, "shortfall": "drop", "strategy": strategy})
-    frame = judged({f"q{i:02}": [(0.9 - d / 100, None) for d in range(n)] for i, (_, n) in enumerate(sizes)})
+    frame = filtered(
+        {f"q{i:02}": [(0.9 - d / 100, None) for d in range(n)] for i, (_, n) in enumerate(sizes)}
+    )
     if frame.is_empty():
         return
     positives = counts(**{f"q{i:02}": p for i, (p, _) in enumerate(sizes)})
     whole, accounts = sample_negatives(frame, positives, rules)
-    edges = [0, *sorted(min(cut, len(sizes)) for cut in cuts), len(sizes)]
-    before, parts = 0, []
-    for low, high in itertools.pairwise(edges):
-        part = positives[low:high]
-        own = frame.filter(pl.col("query_id").is_in(part["query_id"].implode()))
-        parts.append(sample_negatives(own, part, rules, before))
-        before += int(part.filter(~parts[-1][1]["dropped"])["positives"].sum())
-    assert pl.concat(negatives for negatives, _ in parts).equals(whole)
-    assert pl.concat(account for _, account in parts).equals(accounts)
+    bounds = [0, *sorted(min(cut, len(sizes)) for cut in cuts), len(sizes)]
+    positives_before, sampled = 0, []
+    for start, end in itertools.pairwise(bounds):
+        queries = positives[start:end]
+        shard = frame.filter(pl.col("query_id").is_in(queries["query_id"].implode()))
+        sampled.append(sample_negatives(shard, queries, rules, positives_before))
+        positives_before += int(queries.filter(~sampled[-1][1]["dropped"])["positives"].sum())
+    assert pl.concat(negatives for negatives, _ in sampled).equals(whole)
+    assert pl.concat(account for _, account in sampled).equals(accounts)

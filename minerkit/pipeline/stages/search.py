@@ -172,8 +172,8 @@ def _plan(context: Context, output: StageOutput, train: SplitQueries, dim: int) 
     with context.reporter.bar("Planning the search", 1) as advance:
 
         def planned(_: int) -> dict[str, pl.DataFrame]:
-            count = len(train.wanted)
-            requests = SearchRequests.of(train.subset(draw_sample(count)), context.recipe.mine).every
+            count = len(train.needed)
+            requests = SearchRequests.of(train.subset(draw_sample(count)), context.recipe.mine).requests
             return tune_search(train.index, requests, count, context.recipe.search).frames()
 
         plan = Plan.of(next(output.shards("plan", 1, planned)), dim)

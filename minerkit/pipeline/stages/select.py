@@ -8,8 +8,8 @@ import polars as pl
 from minerkit.corpus import binary_qrels, count_positives
 from minerkit.mining import (
     apply_quotas,
+    draw_negatives,
     filter_false_negatives,
-    rank_eligible,
     rank_window,
     round_trip,
     to_ids,
@@ -27,7 +27,7 @@ __all__ = ["STAGE"]
 
 
 class _Filtered(NamedTuple):
-    """A shard after the rules: what `rank_eligible` gives, and queries without a round trip, by position."""
+    """A shard after the rules: what `draw_negatives` returns, and queries without round trip, by position."""
 
     split: str
     ids: dict[str, pl.Series]
@@ -97,7 +97,7 @@ def _drawn_shards(context: Context, queries: pl.DataFrame) -> Iterator[_Drawn]:
             own = own.join(lost, on="query_id", how="anti", maintain_order="left")
             candidates = candidates.join(own, on="query_id", how="semi", maintain_order="left")
         judged = filter_false_negatives(candidates, closed, rules, windows[shard.split])
-        return _Filtered(shard.split, ids, judged, *rank_eligible(judged, own, rules, ids), lost)
+        return _Filtered(shard.split, ids, judged, *draw_negatives(judged, own, rules, ids), lost)
 
     def in_order() -> Iterator[tuple[_Filtered, int]]:
         """Give each shard with the positives kept before it: its share of the exact ratio begins there."""
