@@ -147,7 +147,7 @@ def test_cut_in_any_stage_it_goes_on_at_the_first_that_is_not_done(done, recipe,
             if stage in DECLARED:
                 patch.setitem(DECLARED[stage].__dict__, "perform", cut)
             elif stage == "eval":
-                patch.setattr(finished, "compare", cut)
+                patch.setattr(finished, "compare_systems", cut)
             else:
                 patch.setattr(finished, "write_report", cut)
             with pytest.raises(KeyboardInterrupt):
