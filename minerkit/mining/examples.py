@@ -14,7 +14,7 @@ def format_examples(
     corpus: pl.DataFrame,
     positives: pl.DataFrame,
     negatives: pl.DataFrame,
-    format: Format,
+    shape: Format,
     names: tuple[str, str] = ("query", "positive"),
     width: int | None = None,
 ) -> pl.DataFrame:
@@ -25,7 +25,7 @@ def format_examples(
         corpus: doc_id, text.
         positives: query_id, doc_id, score.
         negatives: query_id, doc_id, score; hardest first within a query.
-        format: The recipe's `format` section.
+        shape: The recipe's `format` section.
         names: The names of the query column and the document column.
         width: The number of negatives in an n-tuple; default: the largest number of any query.
 
@@ -50,7 +50,7 @@ def format_examples(
         ...     corpus=pl.DataFrame({"doc_id": ["d1", "d2"], "text": ["Tea is a drink.", "Coffee is, too."]}),
         ...     positives=pl.DataFrame({"query_id": ["q1"], "doc_id": ["d1"], "score": [0.8]}),
         ...     negatives=pl.DataFrame({"query_id": ["q1"], "doc_id": ["d2"], "score": [0.5]}),
-        ...     format=minerkit.Format(type="triplet"),
+        ...     shape=minerkit.Format(type="triplet"),
         ... )
         >>> rows.rows(named=True)
         [{'query': 'what is tea', 'positive': 'Tea is a drink.', 'negative': 'Coffee is, too.'}]
@@ -60,7 +60,7 @@ def format_examples(
     positive = _add_texts(positives, query_texts, texts, "positive")
     negative = _add_texts(negatives, query_texts, texts, "negative")
     # Columns get their own names last: a source may call them text, score or order.
-    rows = _rows(positive, negative, format, width)
+    rows = _rows(positive, negative, shape, width)
     return rows.rename(dict(zip(("query", "positive"), names, strict=True)))
 
 

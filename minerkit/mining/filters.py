@@ -62,7 +62,7 @@ def rank_window(rules: Mine, positives: pl.DataFrame) -> int | None:
 
 
 def filter_false_negatives(
-    candidates: pl.DataFrame, excluded: pl.DataFrame, rules: Mine, window: int | None = None
+    candidates: pl.DataFrame, excluded: pl.DataFrame, rules: Mine, places: int | None = None
 ) -> pl.DataFrame:
     """Apply the rules to every candidate that is not a positive.
 
@@ -72,7 +72,7 @@ def filter_false_negatives(
             the same score.
         excluded: query_id, doc_id, reason: pairs that are never negatives.
         rules: The recipe's `mine` section.
-        window: The `rank_window` of the whole split, if these are the candidates of some of its queries;
+        places: The `rank_window` of the whole split, if these are the candidates of some of its queries;
             default: computed from the positives among the candidates.
 
     Returns:
@@ -100,7 +100,7 @@ def filter_false_negatives(
     """
     is_positive = pl.col("relevance") > 0
     positives = candidates.filter(is_positive)
-    window = window or rank_window(rules, positives)
+    window = places or rank_window(rules, positives)
     lowest_positives = positives.group_by("query_id").agg(pl.col("score").min().alias("pos_score"))
     if window is not None:
         positives_above = is_positive.cast(pl.Int32).cum_sum().over("query_id")

@@ -40,16 +40,15 @@ def count_needed_candidates(positives: IntArray, rules: Mine) -> IntArray:
 
 
 def sample_negatives(
-    filtered: pl.DataFrame, positives: pl.DataFrame, rules: Mine, positives_before: int = 0
+    judged: pl.DataFrame, positives: pl.DataFrame, rules: Mine, before: int = 0
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Draw the negatives of each query from its eligible candidates.
 
     Args:
-        filtered: What `filter_false_negatives` returns, with the column source; by query, best first.
+        judged: What `filter_false_negatives` returns, with the column source; by query, best first.
         positives: query_id, positives: the number of positives of each query, in the order of the queries.
         rules: The recipe's `mine` section.
-        positives_before: The number of positives of the kept queries before these, if these are a shard of a
-            split.
+        before: The number of positives of the kept queries before these, if these are a shard of a split.
 
     Returns:
         The negatives artefact, by query, hardest first; and the account of every query: query_id, found (the
@@ -76,8 +75,8 @@ def sample_negatives(
         >>> accounts.rows(named=True)
         [{'query_id': 'q1', 'found': 2, 'wanted': 2, 'dropped': False}]
     """
-    drawn, accounts = draw_negatives(filtered, positives, rules)
-    negatives, accounts = apply_quotas(drawn, accounts, rules, positives_before)
+    drawn, accounts = draw_negatives(judged, positives, rules)
+    negatives, accounts = apply_quotas(drawn, accounts, rules, before)
     return fit_artefact("negatives", negatives), accounts
 
 
