@@ -11,7 +11,7 @@ from minerkit.errors import SourceError
 from minerkit.recipe import Split
 from minerkit.text import Texts, match_keys, near_duplicate_pairs, store_texts
 
-__all__ = ["Linked", "assign_splits", "link_texts"]
+__all__ = ["TextLinks", "assign_splits", "link_texts"]
 
 #: What queries and documents are known by.
 NAMES = ("query_id", "doc_id")
@@ -19,8 +19,8 @@ NAMES = ("query_id", "doc_id")
 PART = 1 << 16
 
 
-class Linked(NamedTuple):
-    """How texts belong together.
+class TextLinks(NamedTuple):
+    """Which texts are equal or nearly so.
 
     keys: uint32, a number for each text, in the order of first appearance; texts with equal match keys share
     it. links: the keys (left, right) of near-duplicates, each pair once.
@@ -30,7 +30,7 @@ class Linked(NamedTuple):
     links: pl.DataFrame
 
 
-def link_texts(columns: Iterable[pl.Series], threshold: float | None, memory: int, folder: Path) -> Linked:
+def link_texts(columns: Iterable[pl.Series], threshold: float | None, memory: int, folder: Path) -> TextLinks:
     """Find the texts of a run that are near-duplicates of each other, queries and documents alike.
 
     Args:
@@ -54,11 +54,11 @@ def link_texts(columns: Iterable[pl.Series], threshold: float | None, memory: in
     del rows, hashed, numbers
     sides = {"left": pl.UInt32, "right": pl.UInt32}
     if threshold is None:
-        return Linked(keys, pl.DataFrame(schema=sides))
+        return TextLinks(keys, pl.DataFrame(schema=sides))
     starts = range(0, len(whole), PART)
     distinct = (part.filter(first[at : at + PART]) for at, part in zip(starts, _parts(whole), strict=True))
     pairs = near_duplicate_pairs(store_texts(distinct, memory // 2, folder), threshold)
-    return Linked(keys, pl.DataFrame(pairs, schema=list(sides)).cast(pl.UInt32))
+    return TextLinks(keys, pl.DataFrame(pairs, schema=list(sides)).cast(pl.UInt32))
 
 
 def _parts(texts: Texts) -> Iterator[pl.Series]:
@@ -104,8 +104,8 @@ def assign_splits(
         )
     if split.by == "group" and groups.is_empty():
         raise SourceError("split.by=group, but the source names no groups; name their column in source.group")
-    together = groups if split.by == "group" else groups.clear()
-    query_part, doc_part = _components(queries, corpus, positives, links, together)
+    joining_groups = groups if split.by == "group" else groups.clear()
+    query_part, doc_part = _components(queries, corpus, positives, links, joining_groups)
     sizes = np.bincount(query_part, minlength=int(max(query_part.max(), doc_part.max())) + 1)
     _, first = np.unique(query_part, return_index=True)
     parts = query_part[np.sort(first)]  # in order of appearance, so that the draw depends on the data alone
@@ -117,12 +117,12 @@ def assign_splits(
             f"split.dev_queries={split.dev_queries:,}: no query can be held out, since all share texts "
             f"(the smallest connected set has {sizes[parts].min():,} queries); raise it, or set it to 0"
         )
-    apart = np.flatnonzero(sizes == 0)
-    dealt = apart[draw.random(len(apart)) < sizes[held].sum() / len(queries)]
-    sides = ((queries, np.isin(query_part, held)), (corpus, np.isin(doc_part, [*held, *dealt])))
+    loose = np.flatnonzero(sizes == 0)
+    dealt_out = loose[draw.random(len(loose)) < sizes[held].sum() / len(queries)]
+    sides = ((queries, np.isin(query_part, held)), (corpus, np.isin(doc_part, [*held, *dealt_out])))
     label = pl.Series(["train", "dev"])
     of_queries, of_corpus = (
-        frame.with_columns(label.gather(apart.astype(np.uint8)).alias("split")) for frame, apart in sides
+        frame.with_columns(label.gather(is_dev.astype(np.uint8)).alias("split")) for frame, is_dev in sides
     )
     return of_queries, of_corpus
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minerkit.runtime import thread_map
-from minerkit.text.prefix_filter import OWNER, Sets, shingle_sets
+from minerkit.text.prefix_filter import SET_MASK, Sets, shingle_sets
 from minerkit.text.shingles import jaccard
 from minerkit.text.store import Texts
 
@@ -37,26 +37,26 @@ def near_duplicate_pairs(keys: Texts, threshold: float) -> IntArray:
     """
     if not len(keys):
         return np.empty((0, 2), np.int64)
-    found = _alike(shingle_sets(keys, threshold), threshold)
+    found = _similar_pairs(shingle_sets(keys, threshold), threshold)
     found = found[jaccard(keys, found) >= threshold]
     return _unpacked([found.min(axis=1) << 32 | found.max(axis=1)])
 
 
-def _alike(sets: Sets, threshold: float) -> IntArray:
+def _similar_pairs(sets: Sets, threshold: float) -> IntArray:
     """Find the texts that share a shingle, are of like size and have like bitmaps, shape (pairs, 2)."""
     # The first set, by size, that is too large for each.
-    limits = np.searchsorted(sets.least, sets.most / threshold + EPSILON, side="right")
+    limits = np.searchsorted(sets.min_sizes, sets.max_sizes / threshold + EPSILON, side="right")
 
-    def meet(cut: slice) -> IntArray:
+    def candidate_pairs(cut: slice) -> IntArray:
         entries = sets.entries[cut]
-        owner = ((entries & OWNER) >> np.uint64(1)).astype(np.int64)
-        limit, apart = limits[owner], sets.apart[owner]
+        owner = ((entries & SET_MASK) >> np.uint64(1)).astype(np.int64)
+        limit, max_difference = limits[owner], sets.max_difference[owner]
         word, next_word = sets.bitmaps[0][owner], sets.bitmaps[1][owner]
         # An early entry meets those behind it: of the same shingle, and of sets that are not too large.
-        same = entries[1:] ^ entries[:-1] <= OWNER
+        same = entries[1:] ^ entries[:-1] <= SET_MASK
         early = entries[:-1] & np.uint64(1) == 1
         first = np.flatnonzero(same & early & (owner[1:] < limit[:-1]))
-        end = entries[first] & ~OWNER | limit[first].astype(np.uint64) << np.uint64(1)
+        end = entries[first] & ~SET_MASK | limit[first].astype(np.uint64) << np.uint64(1)
         partners = np.searchsorted(entries, end) - first - 1
         found = []
         for part in _parts(partners):
@@ -64,19 +64,19 @@ def _alike(sets: Sets, threshold: float) -> IntArray:
             right = np.arange(many.sum()) + np.repeat(left + 1 - np.cumsum(many) + many, many)
             differ = np.bitwise_count(np.repeat(word[left], many) ^ word[right])
             differ += np.bitwise_count(np.repeat(next_word[left], many) ^ next_word[right])
-            near = np.flatnonzero(differ <= np.repeat(apart[left], many))
+            near = np.flatnonzero(differ <= np.repeat(max_difference[left], many))
             a, b = owner[np.repeat(left, many)[near]], owner[right[near]]
-            spare = sets.apart[a] - differ[near]
+            remaining = sets.max_difference[a] - differ[near]
             for words in sets.bitmaps[2:]:
-                spare -= np.bitwise_count(words[a] ^ words[b])
-                a, b, spare = a[spare >= 0], b[spare >= 0], spare[spare >= 0]
+                remaining -= np.bitwise_count(words[a] ^ words[b])
+                a, b, remaining = a[remaining >= 0], b[remaining >= 0], remaining[remaining >= 0]
             found.append(a << 32 | b)
         return _distinct(found)
 
     # Cut where another shingle begins.
-    starts = np.unique(np.searchsorted(sets.entries, sets.entries[::BATCH] & ~OWNER))
+    starts = np.unique(np.searchsorted(sets.entries, sets.entries[::BATCH] & ~SET_MASK))
     ends = np.append(starts[1:], len(sets.entries))
-    return sets.texts[_unpacked(thread_map(meet, map(slice, starts, ends)))]
+    return sets.texts[_unpacked(thread_map(candidate_pairs, map(slice, starts, ends)))]
 
 
 def _parts(sizes: IntArray) -> Iterator[slice]:

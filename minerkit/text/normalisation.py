@@ -26,7 +26,7 @@ KEPT = (
     r"\u{3001}-\u{3029}\u{3041}-\u{3094}\u{30a1}-\u{30fa}\u{4e00}-\u{9fff}\u{ac00}-\u{d7a3}"
 )
 #: What a text has that normalising may change.
-ODD = rf"[^{KEPT}]|^ |  | $"
+IRREGULAR = rf"[^{KEPT}]|^ |  | $"
 #: What closes a sentence in Latin and CJK text, normalised; a question with and without its mark is the same.
 CLOSING = " .?!。"
 
@@ -70,33 +70,33 @@ def match_key(text: pl.Expr) -> pl.Expr:
 
 def _normalised(texts: pl.Series) -> pl.Series:
     """Normalise the texts that need it; most do not, and to see that takes a tenth of the time."""
-    return _changed(texts, texts.str.contains(ODD), _rewritten)
+    return _change_where(texts, texts.str.contains(IRREGULAR), _rewrite)
 
 
 def match_keys(texts: pl.Series) -> pl.Series:
     """Compute the match keys of texts: what `match_key` gives, for a series."""
     # Normalised again, since a letter and its accents may compose in lower case only, as in J and caron.
-    odd = texts.str.contains(ODD)
-    plain = _changed(texts, odd, lambda part: _rewritten(_rewritten(part).str.to_lowercase()))
+    irregular = texts.str.contains(IRREGULAR)
+    plain = _change_where(texts, irregular, lambda part: _rewrite(_rewrite(part).str.to_lowercase()))
     upper = plain.str.contains(r"\p{Changes_When_Lowercased}")
-    lower = _changed(plain, upper, lambda part: part.str.to_lowercase())
-    folded = _changed(lower, lower.str.len_bytes() > lower.str.len_chars(), to_simplified)
-    return _changed(folded, folded.str.contains(rf"[{CLOSING}]$"), _bare)
+    lower = _change_where(plain, upper, lambda part: part.str.to_lowercase())
+    folded = _change_where(lower, lower.str.len_bytes() > lower.str.len_chars(), to_simplified)
+    return _change_where(folded, folded.str.contains(rf"[{CLOSING}]$"), _without_closing)
 
 
-def _bare(texts: pl.Series) -> pl.Series:
-    bare = texts.str.strip_chars_end(CLOSING)
-    return bare.zip_with(bare.str.len_bytes() > 0, texts)
+def _without_closing(texts: pl.Series) -> pl.Series:
+    stripped = texts.str.strip_chars_end(CLOSING)
+    return stripped.zip_with(stripped.str.len_bytes() > 0, texts)
 
 
-def _rewritten(texts: pl.Series) -> pl.Series:
+def _rewrite(texts: pl.Series) -> pl.Series:
     """Normalise texts, one and all."""
     # A blank by itself is the most frequent white space by far; it need not be replaced.
     blanks = rf"[{BLANK}]{{2,}}|[[{BLANK}]--[ ]]"
     return texts.str.normalize("NFKC").str.replace_all(blanks, " ").str.strip_chars(" ")
 
 
-def _changed(texts: pl.Series, which: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+def _change_where(texts: pl.Series, which: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """Change some texts; the others are neither copied nor looked at."""
     places = which.fill_null(False).arg_true()
     return texts.clone().scatter(places, change(texts.gather(places))) if len(places) else texts

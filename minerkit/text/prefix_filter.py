@@ -22,7 +22,7 @@ from minerkit.runtime import thread_map
 from minerkit.text.shingles import SHINGLE
 from minerkit.text.store import Texts
 
-__all__ = ["OWNER", "Sets", "shingle_sets"]
+__all__ = ["SET_MASK", "Sets", "shingle_sets"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -35,9 +35,9 @@ COUNTED, COUNT_BITS = 1 << 23, 22
 #: A shingle's place in the order has 32 bits: how common it is, and then this many of its hash.
 HASH_BITS = 27
 #: How common a shingle can be, in half octaves of its count; the place behind all shingles has one more.
-COMMONEST, NOWHERE = 30, np.uint32(0xFFFFFFFF)
-#: The half of an entry that says whose it is.
-OWNER = np.uint64(0xFFFFFFFF)
+COMMONEST, AFTER_ALL = 30, np.uint32(0xFFFFFFFF)
+#: The bits of an entry that hold the number of its set.
+SET_MASK = np.uint64(0xFFFFFFFF)
 #: An odd number with well-mixed bits, as an array, whose product may overflow.
 FACTOR = np.array(0x9E3779B1, np.uint32)
 #: So that rounding errors exclude no pair at the threshold itself.
@@ -49,12 +49,12 @@ class Sets(NamedTuple):
 
     texts: IntArray
     """The position of each set's text."""
-    least: IntArray
-    """How many elements each has at least, ascending."""
-    most: IntArray
-    """How many it has at most."""
-    apart: IntArray
-    """In how many elements it differs at most from a set that is similar enough."""
+    min_sizes: IntArray
+    """The least number of elements of each, ascending."""
+    max_sizes: IntArray
+    """The largest number of elements of each."""
+    max_difference: IntArray
+    """The largest number of elements in which a similar set can differ."""
     bitmaps: npt.NDArray[np.uint64]
     """Shape (words, n), two words or more. A bit is set if an odd number of elements fall on it."""
     entries: npt.NDArray[np.uint64]
@@ -75,26 +75,28 @@ def shingle_sets(keys: Texts, threshold: float) -> Sets:
     sizes = (keys.slice(at, READ).str.len_chars().to_numpy() for at in range(0, len(keys), READ))
     lengths = np.maximum(np.concatenate(list(sizes)).astype(np.int64), 1)
     texts = np.argsort(lengths, kind="stable")
-    most = lengths[texts]
-    blocks = list(_blocks(most))
-    levels = _levels(keys, texts, most, blocks)
-    prefix = np.floor((1 - threshold) * most + EPSILON).astype(np.int64) + 1
+    max_sizes = lengths[texts]
+    blocks = list(_blocks(max_sizes))
+    levels = _levels(keys, texts, max_sizes, blocks)
+    prefix = np.floor((1 - threshold) * max_sizes + EPSILON).astype(np.int64) + 1
     starts = np.cumsum(prefix) - prefix
     # Of two such sets, the union is at most 1 / t times the intersection, and so of either set.
-    apart = np.floor((1 / threshold - 1) * most + EPSILON).astype(np.int64)
+    max_difference = np.floor((1 / threshold - 1) * max_sizes + EPSILON).astype(np.int64)
     # Unrelated sets differ in half of the bits: in far more than the elements in which most may differ.
-    bits = 1 << min(max(int(6 * apart[len(apart) * 9 // 10]).bit_length(), 7), 12)
-    least, bitmaps = np.empty_like(most), np.empty((bits // 64, len(most)), np.uint64)
-    entries = np.full(prefix.sum(), _entry(NOWHERE, len(most)))
+    bits = 1 << min(max(int(6 * max_difference[len(max_difference) * 9 // 10]).bit_length(), 7), 12)
+    min_sizes, bitmaps = np.empty_like(max_sizes), np.empty((bits // 64, len(max_sizes)), np.uint64)
+    entries = np.full(prefix.sum(), _entry(AFTER_ALL, len(max_sizes)))
 
     def take(block: slice) -> None:
-        places = _places(keys.gather(texts[block]), most[block], levels)
-        new = places != NOWHERE
+        places = _places(keys.gather(texts[block]), max_sizes[block], levels)
+        new = places != AFTER_ALL
         new[:, 1:] &= places[:, 1:] != places[:, :-1]
-        least[block] = new.sum(axis=1)
-        shared = np.ceil(2 * threshold / (1 + threshold) * least[block] - EPSILON).astype(np.int64)
-        early = np.minimum(most[block] - shared + 1, prefix[block])
-        end = int((prefix[block] + most[block] - least[block]).max())  # no prefix goes on beyond this column
+        min_sizes[block] = new.sum(axis=1)
+        shared = np.ceil(2 * threshold / (1 + threshold) * min_sizes[block] - EPSILON).astype(np.int64)
+        early = np.minimum(max_sizes[block] - shared + 1, prefix[block])
+        end = int(
+            (prefix[block] + max_sizes[block] - min_sizes[block]).max()
+        )  # no prefix goes on beyond this column
         nth = np.cumsum(new[:, :end], axis=1, dtype=np.int32)
         row, column = np.nonzero(new[:, :end] & (nth <= prefix[block][:, None]))
         found = _entry(places[row, column], row + block.start) | (nth[row, column] <= early[row])
@@ -105,7 +107,7 @@ def shingle_sets(keys: Texts, threshold: float) -> Sets:
         bitmaps[:, block] = np.packbits(odd & 1, axis=1).view(np.uint64).T
 
     thread_map(take, blocks)
-    return _by_size(Sets(texts, least, most, apart, bitmaps, entries))
+    return _by_size(Sets(texts, min_sizes, max_sizes, max_difference, bitmaps, entries))
 
 
 def _entry(place: npt.NDArray[np.uint32] | np.uint32, owner: IntArray | int) -> npt.NDArray[np.uint64]:
@@ -165,22 +167,22 @@ def _places(keys: pl.Series, lengths: IntArray, levels: npt.NDArray[np.uint8]) -
     bucket = hashes >> np.uint32(33 - len(levels).bit_length())
     places = levels.take(bucket, mode="clip").astype(np.uint32) << np.uint32(HASH_BITS)
     places |= hashes >> np.uint32(32 - HASH_BITS)
-    places[~inside] = NOWHERE
+    places[~inside] = AFTER_ALL
     places.sort(axis=1)
     return places
 
 
 def _by_size(sets: Sets) -> Sets:
     """Number the sets by size, and sort the entries."""
-    order = np.argsort(sets.least, kind="stable")
+    order = np.argsort(sets.min_sizes, kind="stable")
     number = np.empty(len(order) + 1, np.int64)
     number[order] = np.arange(len(order))
     number[-1] = len(order)  # of entries that were not needed
     for start in range(0, len(sets.entries), BLOCK):
         part = sets.entries[start : start + BLOCK]
-        owner = number[((part & OWNER) >> np.uint64(1)).astype(np.int64)]
-        part[:] = part & (~OWNER | np.uint64(1)) | owner.astype(np.uint64) << np.uint64(1)
+        owner = number[((part & SET_MASK) >> np.uint64(1)).astype(np.int64)]
+        part[:] = part & (~SET_MASK | np.uint64(1)) | owner.astype(np.uint64) << np.uint64(1)
     sets.entries.sort()
-    entries = sets.entries[: np.searchsorted(sets.entries, _entry(NOWHERE, 0))]
-    ordered = (sets.texts[order], sets.least[order], sets.most[order], sets.apart[order])
+    entries = sets.entries[: np.searchsorted(sets.entries, _entry(AFTER_ALL, 0))]
+    ordered = (sets.texts[order], sets.min_sizes[order], sets.max_sizes[order], sets.max_difference[order])
     return Sets(*ordered, sets.bitmaps[:, order], entries)

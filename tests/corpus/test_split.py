@@ -12,7 +12,7 @@ from minerkit.recipe.recipe import Split
 from minerkit.sources.records import Entry, entries
 from minerkit.text.normalisation import match_key
 from minerkit.text.shingles import jaccard
-from tests.support.cleaning import cleaned, keyed, linked
+from tests.support.cleaning import cleaned, keyed, links_of_texts
 
 NO_LINKS = pl.DataFrame(schema={"left": pl.Int64, "right": pl.Int64})
 NO_GROUPS = pl.DataFrame(schema={"id": pl.String, "group": pl.String})
@@ -42,7 +42,7 @@ def split(
 
 
 def assigned(queries, corpus, qrels, groups, chosen) -> tuple[pl.DataFrame, pl.DataFrame]:
-    found = linked(queries["text"], corpus["text"])
+    found = links_of_texts(queries["text"], corpus["text"])
     made = assign_splits(*keyed(found, queries, corpus), qrels, found.links, groups, chosen)
     return made[0].drop("key"), made[1].drop("key")
 
@@ -146,15 +146,17 @@ def test_a_corpus_that_cannot_be_split_is_refused():
 
 def test_linked_texts_are_queries_and_documents():
     queries, corpus, _ = collection([(LONG, "soup"), ("ice", LONG.replace("week", "weak") + "?")])
-    found = linked(queries["text"], corpus["text"])
+    found = links_of_texts(queries["text"], corpus["text"])
     assert found.keys.to_list() == [0, 1, 2, 3]
     assert found.links.rows() == [(0, 3)]
 
 
 def test_it_does_not_matter_where_texts_are_and_how_many_come_at_a_time(tmp_path):
     column = pl.Series([text + end for text in TEXTS for end in ("", "?", " more")])
-    whole = linked(column)
-    parts = linked(*(column[at : at + 5] for at in range(0, len(column), 5)), memory=0, folder=tmp_path)
+    whole = links_of_texts(column)
+    parts = links_of_texts(
+        *(column[at : at + 5] for at in range(0, len(column), 5)), memory=0, folder=tmp_path
+    )
     assert len(whole.links) > 1
     assert parts.keys.equals(whole.keys)
     assert parts.links.equals(whole.links)
@@ -162,14 +164,14 @@ def test_it_does_not_matter_where_texts_are_and_how_many_come_at_a_time(tmp_path
 
 def test_equal_match_keys_need_no_link():
     queries, corpus, _ = collection([("Ice", "soup"), ("tea", "ice?")])
-    found = linked(queries["text"], corpus["text"])
+    found = links_of_texts(queries["text"], corpus["text"])
     assert found.links.is_empty()
     assert found.keys.to_list() == [0, 1, 2, 0]
 
 
 def test_without_a_threshold_nothing_is_linked():
     queries, corpus, _ = collection([(LONG, LONG.replace("week", "weak"))])
-    links = linked(queries["text"], corpus["text"], threshold=None).links
+    links = links_of_texts(queries["text"], corpus["text"], threshold=None).links
     assert links.is_empty()
     assert links.schema == {"left": pl.UInt32, "right": pl.UInt32}
 

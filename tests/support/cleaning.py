@@ -6,7 +6,7 @@ import polars as pl
 
 from minerkit.corpus.clean import LEDGER, clean_entries
 from minerkit.corpus.deduplicate import decide_entries
-from minerkit.corpus.split import Linked, link_texts
+from minerkit.corpus.split import TextLinks, link_texts
 from minerkit.corpus.tables import Tables, build_tables
 from minerkit.recipe.recipe import Clean
 
@@ -38,11 +38,13 @@ def clean(
     return kept, cleaned(entries, rules, min_relevance, part).rejected
 
 
-def linked(*columns: pl.Series, threshold: float | None = 0.9, memory: int = 1 << 20, folder=None) -> Linked:
+def links_of_texts(
+    *columns: pl.Series, threshold: float | None = 0.9, memory: int = 1 << 20, folder=None
+) -> TextLinks:
     return link_texts(columns, threshold, memory, folder)
 
 
-def keyed(found: Linked, *frames: pl.DataFrame) -> Sequence[pl.DataFrame]:
+def keyed(found: TextLinks, *frames: pl.DataFrame) -> Sequence[pl.DataFrame]:
     """Give frames, one after the other, the keys of their texts."""
     keys, made = found.keys, []
     for frame in frames:

@@ -59,9 +59,9 @@ def pairs(texts: list[str], threshold: float = 0.9) -> list[tuple[int, ...]]:
     found = near_duplicate_pairs(distinct, threshold)
     assert found.dtype == np.int64
     places = [keys.eq(key).arg_true().to_list() for key in distinct]
-    apart = [itertools.product(places[a], places[b]) for a, b in found.tolist()]
+    max_difference = [itertools.product(places[a], places[b]) for a, b in found.tolist()]
     equal = [itertools.combinations(own, 2) for own in places]
-    return sorted(tuple(sorted(pair)) for some in (*apart, *equal) for pair in some)
+    return sorted(tuple(sorted(pair)) for some in (*max_difference, *equal) for pair in some)
 
 
 def test_finds_what_comparing_all_pairs_finds():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from minerkit.text import prefix_filter as prefixes
 from minerkit.text.normalisation import match_key
-from minerkit.text.prefix_filter import OWNER, shingle_sets
+from minerkit.text.prefix_filter import SET_MASK, shingle_sets
 from minerkit.text.shingles import shingle_hashes
 
 #: Texts of which some repeat themselves, so that a set is smaller than its text.
@@ -27,10 +27,10 @@ def elements(keys: pl.Series) -> list[set[int]]:
 def test_sets_are_numbered_by_size_and_bounded_on_both_sides(keys, threshold):
     sets = shingle_sets(keys, threshold)
     assert sorted(sets.texts.tolist()) == list(range(len(keys)))
-    assert (np.diff(sets.least) >= 0).all()
+    assert (np.diff(sets.min_sizes) >= 0).all()
     sizes = [len(member) for member in elements(keys.gather(sets.texts))]
-    assert (sets.least <= sizes).all()
-    assert (sets.most >= sizes).all()
+    assert (sets.min_sizes <= sizes).all()
+    assert (sets.max_sizes >= sizes).all()
 
 
 @settings(max_examples=30, deadline=None)
@@ -49,8 +49,8 @@ def test_bitmaps_never_differ_in_more_bits_than_sets_do_in_elements(keys, thresh
 def test_every_set_has_its_prefix_of_distinct_sorted_elements(keys, threshold):
     sets = shingle_sets(keys, threshold)
     assert (np.diff(sets.entries.astype(object)) > 0).all()
-    owners = ((sets.entries & OWNER) >> np.uint64(1)).astype(np.int64)
-    wanted = np.minimum(sets.least, np.floor((1 - threshold) * sets.most + 1e-9) + 1)
+    owners = ((sets.entries & SET_MASK) >> np.uint64(1)).astype(np.int64)
+    wanted = np.minimum(sets.min_sizes, np.floor((1 - threshold) * sets.max_sizes + 1e-9) + 1)
     assert np.bincount(owners, minlength=len(keys)).tolist() == wanted.tolist()
 
 
@@ -60,7 +60,7 @@ def test_rare_shingles_come_first():
     )
     sets = shingle_sets(keys, 0.7)
     last = int(np.flatnonzero(sets.texts == 50)[0])
-    owners = (sets.entries & OWNER) >> np.uint64(1)
+    owners = (sets.entries & SET_MASK) >> np.uint64(1)
     levels = (sets.entries >> np.uint64(32 + prefixes.HASH_BITS))[owners == last]
     assert levels.max() == 0
 
