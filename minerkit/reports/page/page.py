@@ -18,7 +18,7 @@ from minerkit.reports.page import charts
 from minerkit.reports.page.charts import Histogram
 from minerkit.reports.page.figures import look_up, number, pointer
 from minerkit.reports.page.flow import flow
-from minerkit.reports.stats.training_summary import before_after, metric_of, model_in_words
+from minerkit.reports.stats.training_summary import before_after, describe_model, metric_name
 
 __all__ = ["embedded", "page"]
 
@@ -128,10 +128,10 @@ def _model(training: Mapping[str, Any] | None) -> str:
     """Describe in a line what was trained on the rows, and what that changed."""
     if training is None:
         return ""
-    kind = f"{model_in_words(training)}, from {_short(training['model']['base'])}"
+    kind = f"{describe_model(training)}, from {_short(training['model']['base'])}"
     if (measured := before_after(training)) is None:
         return kind
-    return f"{kind}; {metric_of(training)} {measured[0]:.4f} before training, {measured[1]:.4f} after"
+    return f"{kind}; {metric_name(training)} {measured[0]:.4f} before training, {measured[1]:.4f} after"
 
 
 def _short(place: str) -> str:

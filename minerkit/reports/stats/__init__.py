@@ -1,1 +1,1 @@
-"""What is computed: JSON-ready statistics of ingests, runs, data sets and trainings."""
+"""Statistics of ingests, runs, data sets and trainings, as JSON-ready values; rendering is elsewhere."""

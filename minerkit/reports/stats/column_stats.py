@@ -1,4 +1,4 @@
-"""What a model card says of a training data set: size, columns, statistics, samples."""
+"""The statistics of a model card's section "Training Dataset": size, columns, value ranges, samples."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -6,14 +6,14 @@ from typing import Any
 
 import polars as pl
 
-__all__ = ["LAYOUT_ROWS", "Lengths", "counted", "dataset_stats", "layout_stats"]
+__all__ = ["LAYOUT_ROWS", "Lengths", "count_values", "dataset_stats", "layout_stats"]
 
-#: Layout -> the rows sentence-transformers looks at, and the rows it says it has looked at. The cards
-#: published with versions 3 to 5 stand on 1000. Version 6 states 100; it reads pieces of 8, the last whole.
+#: Layout -> the number of rows sentence-transformers reads, and the number it states. Cards published with
+#: versions 3 to 5 use 1000 rows. Version 6 states 100, but reads batches of 8 and the last one whole.
 LAYOUT_ROWS: Mapping[str, tuple[int, int]] = {"classic": (1000, 1000), "current": (104, 100)}
 SAMPLES = 3
-#: Integers of more values than a published card can list are shown by their range.
-MOST_VALUES = 1000
+#: Integer columns with more distinct values than this have a range instead of a share of each value.
+MAX_LISTED_VALUES = 1000
 
 #: Measures texts: n strings in, n integers out.
 Lengths = Callable[[pl.Series], pl.Series]
@@ -22,35 +22,35 @@ Lengths = Callable[[pl.Series], pl.Series]
 def dataset_stats(
     frame: pl.DataFrame | pl.LazyFrame, rows: int | None = 1000, tokens: Lengths | None = None
 ) -> dict[str, Any]:
-    """Describe a data set's columns, reading each of them once and in pieces.
+    """Compute statistics of a data set's columns; each column is streamed once.
 
     Args:
         frame: The data set.
-        rows: Compute the statistics from the first so many rows; None: from all.
-        tokens: Measures texts in tokens; None: characters.
+        rows: Number of rows, from the first, to compute the statistics from; None: all.
+        tokens: Counts the tokens of texts; None: count characters.
 
     Returns:
-        A JSON-ready mapping: size, columns, counted (rows looked at), statistics (column -> type, modality,
-        details and the stored dtype) and samples (the first three rows, long texts cut). Texts are measured
-        in characters or tokens, lists in elements; integers get the share of each value, other numbers min,
-        mean and max. As in sentence-transformers, the first row decides on the type. Nulls count in shares,
-        and are left out of ranges.
+        A JSON-ready mapping: size, columns, counted (number of rows read), statistics (column -> type,
+        modality, details and the stored dtype) and samples (the first three rows, long texts truncated).
+        Texts are measured in characters or tokens, lists in elements; integers get the share of each value,
+        other numbers min, mean and max. As in sentence-transformers, the first row decides the type. Nulls
+        count in shares and are left out of ranges.
     """
     frame = frame.lazy()
     first = frame.head(SAMPLES).collect()
     size = int(frame.select(pl.len()).collect().item())
     head = frame if rows is None else frame.head(rows)
-    # A column of this name tells several data sets apart in training; it is no input of the model.
+    # sentence-transformers uses this column to select a loss per data set; it is not an input of the model.
     names = [name for name in first.columns if name != "dataset_name"]
-    queries = [_measured(head.select(name), first.schema[name], tokens) for name in names]
-    found = pl.collect_all(queries, engine="streaming")
+    plans = [_summary(head.select(name), first.schema[name], tokens) for name in names]
+    summaries = pl.collect_all(plans, engine="streaming")
     return {
         "size": size,
         "columns": names,
         "counted": size if rows is None else min(rows, size),
         "statistics": {
-            name: _column(first[name], part, "tokens" if tokens else "characters")
-            for name, part in zip(names, found, strict=True)
+            name: _column(first[name], summary, "tokens" if tokens else "characters")
+            for name, summary in zip(names, summaries, strict=True)
         },
         "samples": [[_sample(value) for value in row] for row in first.select(names).rows()],
     }
@@ -59,22 +59,22 @@ def dataset_stats(
 def layout_stats(
     frame: pl.DataFrame | pl.LazyFrame, layout: str = "classic", tokens: Lengths | None = None
 ) -> dict[str, Any]:
-    """Describe a data set's columns from the rows that a layout of model cards looks at.
+    """Compute statistics of a data set's columns from the rows that a model card layout reads.
 
     Args:
         frame: The data set.
         layout: A key of `LAYOUT_ROWS`.
-        tokens: Measures texts in tokens; None: characters.
+        tokens: Counts the tokens of texts; None: count characters.
 
     Returns:
-        What `dataset_stats` gives, with `counted` as the library states it.
+        The result of `dataset_stats`, with `counted` as the library states it.
     """
     rows, stated = LAYOUT_ROWS[layout]
-    found = dataset_stats(frame, rows, tokens)
-    return {**found, "counted": min(found["counted"], stated)}
+    stats = dataset_stats(frame, rows, tokens)
+    return {**stats, "counted": min(stats["counted"], stated)}
 
 
-def counted(values: pl.LazyFrame) -> pl.LazyFrame:
+def count_values(values: pl.LazyFrame) -> pl.LazyFrame:
     """Count how often each value of a column occurs.
 
     Args:
@@ -87,49 +87,50 @@ def counted(values: pl.LazyFrame) -> pl.LazyFrame:
     return values.select(value).group_by("value").agg(pl.len().alias("rows")).sort("value")
 
 
-def _measured(column: pl.LazyFrame, dtype: pl.DataType, tokens: Lengths | None) -> pl.LazyFrame:
-    """Count the lengths of texts and lists and the values of labels; give the range of other numbers."""
+def _summary(column: pl.LazyFrame, dtype: pl.DataType, tokens: Lengths | None) -> pl.LazyFrame:
+    """Count text lengths, list lengths or label values; compute min, mean and max of floats."""
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         text = pl.all().cast(pl.String)
         if tokens is None:
-            return counted(column.select(text.str.len_chars()))
-        return counted(column.select(text.map_batches(tokens, pl.Int64, is_elementwise=True)))
+            return count_values(column.select(text.str.len_chars()))
+        return count_values(column.select(text.map_batches(tokens, pl.Int64, is_elementwise=True)))
     if isinstance(dtype, pl.List | pl.Array):
         lists = pl.all().cast(pl.List(dtype.inner))
-        return counted(column.select(lists.list.len()))
+        return count_values(column.select(lists.list.len()))
     if dtype.is_float():
         number = pl.all().cast(pl.Float64)
         return column.select(min=number.min(), mean=number.mean(), max=number.max())
     if dtype == pl.Boolean or dtype.is_integer():
-        return counted(column)
+        return count_values(column)
     return column.head(0)
 
 
-def _column(first: pl.Series, found: pl.DataFrame, unit: str) -> dict[str, Any]:
+def _column(first: pl.Series, summary: pl.DataFrame, unit: str) -> dict[str, Any]:
+    """Describe a column by its first values and its summary."""
     value = first[0] if len(first) else None
     if isinstance(value, pl.Series):
         value = value.to_list()
     details: dict[str, str] = {}
     match value:
         case None if len(first):
-            kind = "NoneType"
+            type_name = "NoneType"
         case None:
-            kind = str(first.dtype).lower()
+            type_name = str(first.dtype).lower()
         case str():
-            kind, details = "string", _range(found, f" {unit}")
+            type_name, details = "string", _range(summary, f" {unit}")
         case bool() | int():
-            kind, details = type(value).__name__, _shares(found)
+            type_name, details = type(value).__name__, _shares(summary)
         case float():
-            kind, row = "float", found.row(0, named=True)
+            type_name, row = "float", summary.row(0, named=True)
             details = {name: str(round(row[name], 2) + 0.0) for name in ("min", "mean", "max")}  # no -0.0
         case list():
-            kind, details = "list", _elements(found)
+            type_name, details = "list", _elements(summary)
         case _:
             module = type(value).__module__
             name = type(value).__name__
-            kind = name if module == "builtins" else f"{module}.{name}"
+            type_name = name if module == "builtins" else f"{module}.{name}"
     return {
-        "type": kind,
+        "type": type_name,
         "modality": _modality(value),
         "details": details,
         "dtype": str(first.dtype).lower().replace("(", "[").replace(")", "]"),
@@ -137,7 +138,7 @@ def _column(first: pl.Series, found: pl.DataFrame, unit: str) -> dict[str, Any]:
 
 
 def _modality(value: Any) -> str:
-    """Describe what a text model takes a value for: a text, also a pair of texts, or chat messages."""
+    """Return the modality a text model sees in a value: text (also a pair of texts) or message (chat)."""
     match value:
         case str() | [str(), str()]:
             return "text"
@@ -146,32 +147,32 @@ def _modality(value: Any) -> str:
     return ""
 
 
-def _mean(present: pl.DataFrame) -> float:
-    return int((present["value"].cast(pl.Int64) * present["rows"]).sum()) / int(present["rows"].sum())
+def _mean(counts: pl.DataFrame) -> float:
+    return int((counts["value"].cast(pl.Int64) * counts["rows"]).sum()) / int(counts["rows"].sum())
 
 
-def _range(found: pl.DataFrame, unit: str = "") -> dict[str, str]:
-    present = found.drop_nulls()
-    low, high = present["value"][0], present["value"][-1]
-    return {"min": f"{low}{unit}", "mean": f"{round(_mean(present), 2)}{unit}", "max": f"{high}{unit}"}
+def _range(counts: pl.DataFrame, unit: str = "") -> dict[str, str]:
+    counts = counts.drop_nulls()
+    low, high = counts["value"][0], counts["value"][-1]
+    return {"min": f"{low}{unit}", "mean": f"{round(_mean(counts), 2)}{unit}", "max": f"{high}{unit}"}
 
 
-def _elements(found: pl.DataFrame) -> dict[str, str]:
-    present = found.drop_nulls()
-    if len(present) == 1:
-        return {"size": f"{present['value'][0]} elements"}
-    return {**_range(found, " elements"), "mean": f"{_mean(present):.2f} elements"}
+def _elements(counts: pl.DataFrame) -> dict[str, str]:
+    counts = counts.drop_nulls()
+    if len(counts) == 1:
+        return {"size": f"{counts['value'][0]} elements"}
+    return {**_range(counts, " elements"), "mean": f"{_mean(counts):.2f} elements"}
 
 
-def _shares(found: pl.DataFrame) -> dict[str, str]:
-    if len(found) > MOST_VALUES:
-        return _range(found)
-    total, about = found["rows"].sum(), "~" if len(found) > 1 else ""
-    return {str(value): f"{about}{rows / total:.2%}" for value, rows in found.drop_nulls().rows()}
+def _shares(counts: pl.DataFrame) -> dict[str, str]:
+    if len(counts) > MAX_LISTED_VALUES:
+        return _range(counts)
+    total, about = counts["rows"].sum(), "~" if len(counts) > 1 else ""
+    return {str(value): f"{about}{rows / total:.2%}" for value, rows in counts.drop_nulls().rows()}
 
 
 def _sample(value: Any) -> Any:
-    """Take a value as JSON has it, or as text; long texts are cut where sentence-transformers cuts them."""
+    """Return a value as JSON, or as text; truncate long texts where sentence-transformers does."""
     if isinstance(value, str):
         return value if len(value) <= 1000 else f"{value[:1000]}..."
     try:

@@ -1,4 +1,4 @@
-"""What `minerkit stats` says of a run, a Parquet file or a Hub data set."""
+"""The statistics that `minerkit stats` shows of a run, a Parquet file or a Hub data set."""
 
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,14 @@ def describe_dataset(
     rows: int | str | None = None,
     model: str | None = None,
 ) -> dict[str, Any]:
-    """Describe a run or a data set as a whole.
+    """Compute the statistics of a run or a data set over all its rows.
 
     Args:
         data: A run folder, a Parquet file, or the name of a Hub data set.
         split: The split of a Hub data set.
         config: The configuration of a Hub data set.
-        rows: Only the first so many rows of a data set; None or `all`: all of them.
-        model: A model whose tokens are counted beside the characters.
+        rows: Number of rows of a data set, from the first; None or `all`: all of them.
+        model: A model whose tokens are counted in addition to characters.
 
     Returns:
         A run's stats.json, or the profile of a data set.

@@ -1,4 +1,4 @@
-"""How a run's scores, lengths and ranks spread, and what each of its steps kept: numbers for charts."""
+"""The numbers behind charts: histograms of scores, lengths and ranks, and the yield of each step of a run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,53 +8,54 @@ import polars as pl
 
 from minerkit.search import DECIMALS, exact_score
 
-__all__ = ["count_verdicts", "gaps", "histograms", "yields"]
+__all__ = ["compute_yield", "count_verdicts", "histograms", "score_gaps"]
 
-#: The least number of bars a histogram has.
-BARS = 30
-#: Lengths above this quantile share the last bar, so that a few long texts do not squeeze all others.
-LONG = 0.99
-#: The highest rank of each bar.
-RANKS = (1, 2, 3, 4, 5, 10, 20, 50, 100)
-#: The largest number of positives of each bar.
-POSITIVES = (1, 2, 3, 4, 5, 10, 20)
+#: The minimum number of bins of a histogram.
+MIN_BINS = 30
+#: Lengths above this quantile count in one last bin, so that a few long texts do not stretch the axis.
+LONG_QUANTILE = 0.99
+#: The highest rank of each bin.
+RANK_BINS = (1, 2, 3, 4, 5, 10, 20, 50, 100)
+#: The largest number of positives of each bin.
+POSITIVE_BINS = (1, 2, 3, 4, 5, 10, 20)
 
 
-def gaps(positives: pl.DataFrame, negatives: pl.DataFrame) -> pl.Series:
-    """Return the gap of every query: the smallest score of its positives minus that of its hardest negative.
+def score_gaps(positives: pl.DataFrame, negatives: pl.DataFrame) -> pl.Series:
+    """Compute the gap of each query: its lowest positive score minus the score of its hardest negative.
 
     Args:
-        positives: query_id, score: the rows of the candidates that are such.
-        negatives: The artefact, hardest first within each query.
+        positives: query_id, score of the positives.
+        negatives: The artefact negatives, hardest first within each query.
 
     Returns:
-        float64, in no order.
+        float64, one value per query that has both, in no particular order.
     """
     lowest = positives.group_by("query_id").agg(lowest=exact_score(pl.col("score").min()))
     first = negatives["query_id"].rle_id().is_first_distinct()
     hardest = negatives.filter(first).select("query_id", hardest=exact_score(pl.col("score")))
-    found = lowest.join(hardest, on="query_id").select(gap=pl.col("lowest") - pl.col("hardest"))
-    return found["gap"].round(DECIMALS)
+    joined = lowest.join(hardest, on="query_id").select(gap=pl.col("lowest") - pl.col("hardest"))
+    return joined["gap"].round(DECIMALS)
 
 
 def histograms(frames: Mapping[str, pl.DataFrame], gap: pl.Series, corpus: pl.LazyFrame) -> dict[str, Any]:
-    """Count how scores, gaps, lengths, ranks and positives spread.
+    """Compute histograms of scores, gaps, lengths, ranks and positives per query.
 
     Args:
-        frames: queries, corpus (of which doc_id, ascending, is enough), qrels, negatives, and `positives`,
-            the rows of the candidates that are such.
-        gap: What `gaps` gives.
-        corpus: The artefact corpus, whose texts are read in pieces.
+        frames: queries, corpus (at least doc_id, ascending), qrels, negatives, and `positives` (the
+            candidates that are positives).
+        gap: The result of `score_gaps`.
+        corpus: The artefact corpus; its texts are streamed.
 
     Returns:
-        A JSON-ready mapping. Histograms have `from` (the lower edge of the first bar), `step` and one list of
-        counts a series; a length above the last edge counts in `beyond`.
+        A JSON-ready mapping. Histograms have `from` (the lower edge of the first bin), `step` (the width of a
+        bin) and one list of counts per series; lengths above the last edge count in `beyond`.
     """
     positives, negatives = frames["positives"], frames["negatives"]
+    ranks = negatives["rank"]
     ids = frames["corpus"]["doc_id"]
-    sizes = corpus.select(pl.col("text").str.len_chars()).collect(engine="streaming").to_series()
+    doc_lengths = corpus.select(pl.col("text").str.len_chars()).collect(engine="streaming").to_series()
     lengths = {
-        name: sizes.gather(ids.search_sorted(rows["doc_id"]))
+        name: doc_lengths.gather(ids.search_sorted(rows["doc_id"]))
         for name, rows in (("positives", positives), ("negatives", negatives))
     }
     query_lengths = {"queries": frames["queries"]["text"].str.len_chars()}
@@ -63,81 +64,83 @@ def histograms(frames: Mapping[str, pl.DataFrame], gap: pl.Series, corpus: pl.La
         "scores": _scores({"positives": positives["score"], "negatives": negatives["score"]}),
         "gaps": _scores({"queries": gap}) | {"not_positive": int((gap <= 0).sum())},
         "characters": {"queries": _lengths(query_lengths), "documents": _lengths(lengths)},
-        "ranks": _bars(negatives["rank"].drop_nulls(), RANKS) | {"unranked": negatives["rank"].null_count()},
+        "ranks": _uneven_bins(ranks.drop_nulls(), RANK_BINS) | {"unranked": ranks.null_count()},
         "sources": negatives.group_by("source", "fill")
         .len("negatives")
         .sort("source", "fill")
         .rows(named=True),
-        "positives_per_query": _bars(per_query, POSITIVES),
+        "positives_per_query": _uneven_bins(per_query, POSITIVE_BINS),
     }
 
 
-def count_verdicts(judged: pl.DataFrame, negatives: pl.DataFrame, split: str) -> pl.DataFrame:
-    """Count what became of the judged candidates of a split, or of a part of it.
+def count_verdicts(filtered: pl.DataFrame, negatives: pl.DataFrame, split: str) -> pl.DataFrame:
+    """Count the filtered candidates of a split, or of a shard of it, by verdict.
 
     Args:
-        judged: The judged artefact.
-        negatives: The negatives artefact, drawn from it.
+        filtered: The artefact judged: query_id, doc_id, reason (null: eligible).
+        negatives: The artefact negatives, drawn from `filtered`.
         split: train or dev.
 
     Returns:
-        split, reason (null: eligible), taken (became a negative), documents.
+        split, reason (null: eligible), taken (whether it became a negative), documents.
     """
     mined = negatives.filter(pl.col("fill") == "mined").with_columns(reason=pl.lit(None, pl.String))
-    others = negatives.filter(pl.col("fill") != "mined")  # few or none, so that few rows are looked for
-    others = others.join(judged.select("query_id", "doc_id", "reason"), on=["query_id", "doc_id"])
+    others = negatives.filter(pl.col("fill") != "mined")  # few or none, which keeps the join small
+    others = others.join(filtered.select("query_id", "doc_id", "reason"), on=["query_id", "doc_id"])
     count = pl.len().cast(pl.Int64)
     taken = (
         pl.concat([mined.select("reason"), others.select("reason")])
         .group_by("reason")
         .agg(count.alias("taken"))
     )
-    counts = judged.group_by("reason").agg(count.alias("all")).join(taken, "reason", "left", nulls_equal=True)
-    yes = pl.col("taken").fill_null(0)
+    counts = (
+        filtered.group_by("reason").agg(count.alias("all")).join(taken, "reason", "left", nulls_equal=True)
+    )
+    taken_count = pl.col("taken").fill_null(0)
     rows = [
-        counts.select("reason", pl.lit(value).alias("taken"), number.alias("documents"))
-        for value, number in ((False, pl.col("all") - yes), (True, yes))
+        counts.select("reason", pl.lit(value).alias("taken"), documents.alias("documents"))
+        for value, documents in ((False, pl.col("all") - taken_count), (True, taken_count))
     ]
-    found = pl.concat(rows).filter(pl.col("documents") > 0).sort("reason", "taken")
-    return found.select(pl.lit(split).alias("split"), "reason", "taken", "documents")
+    verdicts = pl.concat(rows).filter(pl.col("documents") > 0).sort("reason", "taken")
+    return verdicts.select(pl.lit(split).alias("split"), "reason", "taken", "documents")
 
 
-def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Follow a run from raw rows to training rows.
+def compute_yield(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Count the yield of each step from raw rows to training rows.
 
     Args:
-        frames: queries, corpus (of which doc_id is enough), qrels, negatives, rejected, `positives`,
-            `accounts`, and `verdicts`.
-        facts: What the stage ingest noted.
+        frames: queries, corpus (at least doc_id), qrels, negatives, rejected, `positives`, `accounts` and
+            `verdicts` (see `run_stats`).
+        facts: The facts that the stage ingest recorded.
 
     Returns:
-        A JSON-ready mapping that adds up: readable_rows = raw_rows - unreadable, and they give `pairs_read`
-        (judgements, and documents without one); pairs = pairs_read - unusable, and they give queries and
-        documents; queries = kept_queries + dropped_queries, for too few negatives or for the round trip;
-        candidates = mined + backfilled + unused + refused.
+        A JSON-ready mapping whose counts add up: readable_rows = raw_rows - unreadable; `pairs_read` counts
+        the judgements, and documents without one, that readable rows hold; pairs = pairs_read - unusable;
+        queries = kept_queries + dropped_queries (too few negatives, or no round trip); candidates = mined +
+        backfilled + unused + refused.
     """
     rejected = (
         frames["rejected"].group_by("stage", "reason").len("rows").sort("rows", "reason", descending=True)
     )
-    judged = (
+    verdicts = (
         frames["verdicts"]
         .group_by("reason", "taken")
         .agg(pl.col("documents").sum())
         .sort("documents", "reason", descending=True)
     )
     eligible = pl.col("reason").is_null()
-    # Queries that the round trip drops have no account.
+    # Queries that the round trip drops have no row in accounts.
     accounts = frames["accounts"].filter(~pl.col("dropped"))
     kept = frames["queries"].join(accounts, on="query_id", how="semi")
 
-    def lost(stage: str) -> dict[str, int]:
+    def rejected_by(stage: str) -> dict[str, int]:
         return dict(rejected.filter(pl.col("stage") == stage).select("reason", "rows").rows())
 
     def documents(condition: pl.Expr) -> int:
-        return int(judged.filter(condition)["documents"].sum())
+        return int(verdicts.filter(condition)["documents"].sum())
 
-    # What is left out of reports and captions on reading is no row of its own: it has no place in the sum.
-    unreadable = lost("read")
+    # Parts of reports and captions that reading leaves out are not raw rows, so they cannot be in the sum.
+    unreadable = rejected_by("read")
     if sum(unreadable.values()) != facts["bad"]:
         unreadable = {"cannot be read": facts["bad"]} if facts["bad"] else {}
     return {
@@ -145,75 +148,78 @@ def yields(frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any]) -> dict
         "unreadable": unreadable,
         "readable_rows": facts["rows"] - sum(unreadable.values()),
         "pairs_read": facts["entries"],
-        "unusable": lost("clean"),
+        "unusable": rejected_by("clean"),
         "pairs": len(frames["qrels"]) + facts["documents"],
         "loose_documents": facts["documents"],
         "documents": len(frames["corpus"]),
         "queries": len(frames["queries"]),
         "kept_queries": dict(kept["split"].value_counts().sort("split", descending=True).rows()),
         "dropped_queries": len(frames["queries"]) - len(kept),
-        "candidates": int(judged["documents"].sum()),
+        "candidates": int(verdicts["documents"].sum()),
         "mined": documents(eligible & pl.col("taken")),
         "backfilled": documents(~eligible & pl.col("taken")),
         "unused": documents(eligible & ~pl.col("taken")),
-        "refused": dict(judged.filter(~eligible & ~pl.col("taken")).select("reason", "documents").rows()),
+        "refused": dict(verdicts.filter(~eligible & ~pl.col("taken")).select("reason", "documents").rows()),
         "positives": len(frames["positives"].join(kept, "query_id", how="semi")),
         "negatives": len(frames["negatives"]),
     }
 
 
 def _scores(series: Mapping[str, pl.Series]) -> dict[str, Any]:
-    """Count scores on one scale, from the lowest to the highest."""
-    values = {name: part.cast(pl.Float64).round(DECIMALS).to_numpy() for name, part in series.items()}
-    everything = np.concatenate(list(values.values()))
-    medians = {"median": {name: _median(part) for name, part in series.items()}}
-    if not len(everything):
-        return {"from": 0.0, "step": 1.0, **{name: [] for name in values}, **medians}
-    step = _step(float(np.ptp(everything)))
+    """Count scores in bins of equal width, from the lowest score to the highest of all series."""
+    scores = {name: values.cast(pl.Float64).round(DECIMALS).to_numpy() for name, values in series.items()}
+    all_scores = np.concatenate(list(scores.values()))
+    medians = {"median": {name: _median(values) for name, values in series.items()}}
+    if not len(all_scores):
+        return {"from": 0.0, "step": 1.0, **{name: [] for name in scores}, **medians}
+    step = _bin_width(float(np.ptp(all_scores)))
     # Rounding keeps 0.3 / 0.1 from falling short of 3.
-    places = {name: np.floor(np.round(part / step, 9)).astype(np.int64) for name, part in values.items()}
-    first = min(int(part.min()) for part in places.values() if len(part))
-    bars = max(int(part.max()) for part in places.values() if len(part)) - first + 1
-    counts = {name: np.bincount(part - first, minlength=bars).tolist() for name, part in places.items()}
+    bins = {name: np.floor(np.round(values / step, 9)).astype(np.int64) for name, values in scores.items()}
+    first = min(int(indices.min()) for indices in bins.values() if len(indices))
+    count = max(int(indices.max()) for indices in bins.values() if len(indices)) - first + 1
+    counts = {name: np.bincount(indices - first, minlength=count).tolist() for name, indices in bins.items()}
     return {"from": round(first * step, 9), "step": step, **counts, **medians}
 
 
 def _lengths(series: Mapping[str, pl.Series]) -> dict[str, Any]:
-    """Count lengths in characters on one scale, from nought to the length that few exceed."""
-    everything = pl.concat([part.cast(pl.Int64) for part in series.values()])
-    step = max(1, int(_step(float(everything.quantile(LONG, "nearest") or 0))))
-    bars = int(everything.quantile(LONG, "nearest") or 0) // step + 1
-    counts = {name: np.bincount(part.to_numpy() // step, minlength=bars) for name, part in series.items()}
+    """Count lengths in characters, in bins of equal width from 0 to `LONG_QUANTILE` of all series."""
+    all_lengths = pl.concat([lengths.cast(pl.Int64) for lengths in series.values()])
+    longest = all_lengths.quantile(LONG_QUANTILE, "nearest") or 0
+    step = max(1, int(_bin_width(float(longest))))
+    bins = int(longest) // step + 1
+    counts = {
+        name: np.bincount(lengths.to_numpy() // step, minlength=bins) for name, lengths in series.items()
+    }
     return {
         "from": 0,
         "step": step,
-        **{name: part[:bars].tolist() for name, part in counts.items()},
-        "beyond": {name: int(part[bars:].sum()) for name, part in counts.items()},
-        "median": {name: _median(part) for name, part in series.items()},
+        **{name: binned[:bins].tolist() for name, binned in counts.items()},
+        "beyond": {name: int(binned[bins:].sum()) for name, binned in counts.items()},
+        "median": {name: _median(lengths) for name, lengths in series.items()},
     }
 
 
-def _bars(numbers: pl.Series, edges: tuple[int, ...]) -> dict[str, int]:
-    """Count whole numbers from 1 in uneven bars; the last one is open, and named only if it is needed."""
-    bars = {}
+def _uneven_bins(numbers: pl.Series, edges: tuple[int, ...]) -> dict[str, int]:
+    """Count integers from 1 in bins of uneven width; trailing empty bins are left out."""
+    bins = {}
     for low, high in zip((0, *edges), edges, strict=False):
         name = str(high) if high == low + 1 else f"{low + 1} to {high}"
-        bars[name] = int(((numbers > low) & (numbers <= high)).sum())
+        bins[name] = int(((numbers > low) & (numbers <= high)).sum())
     above = int((numbers > edges[-1]).sum())
-    while len(bars) > 1 and not above and not bars[list(bars)[-1]]:
-        bars.popitem()
-    return bars | ({f"above {edges[-1]}": above} if above else {})
+    while len(bins) > 1 and not above and not bins[list(bins)[-1]]:
+        bins.popitem()
+    return bins | ({f"above {edges[-1]}": above} if above else {})
 
 
-def _step(span: float) -> float:
-    """Return the widest bars, 1, 2 or 5 times a power of ten, that divide a span into at least BARS."""
+def _bin_width(span: float) -> float:
+    """Return the largest of 1, 2 or 5 times a power of ten that divides a span into MIN_BINS bins or more."""
     if span <= 0:
         return 1.0
-    power = 10.0 ** np.floor(np.log10(span / BARS))
-    found = max(power * nice for nice in (1, 2, 5) if power * nice * BARS <= span * 1.001)
-    return float(f"{found:.6g}")
+    power = 10.0 ** np.floor(np.log10(span / MIN_BINS))
+    width = max(power * factor for factor in (1, 2, 5) if power * factor * MIN_BINS <= span * 1.001)
+    return float(f"{width:.6g}")
 
 
 def _median(numbers: pl.Series) -> float | None:
-    middle = numbers.cast(pl.Float64).quantile(0.5, "nearest")
-    return None if middle is None else round(middle, 4)
+    median = numbers.cast(pl.Float64).quantile(0.5, "nearest")
+    return None if median is None else round(median, 4)

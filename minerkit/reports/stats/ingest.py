@@ -1,4 +1,4 @@
-"""The account of an ingest: what came in, what was kept, what was rejected and why, and pairs to look at."""
+"""The statistics of an ingest: counts of raw, kept and rejected rows with reasons, and example pairs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,23 +7,24 @@ import polars as pl
 
 __all__ = ["ingest_statistics"]
 
-#: Pairs to look at.
-PAIRS = 3
+#: Number of example pairs.
+EXAMPLE_PAIRS = 3
 
 
 def ingest_statistics(
     frames: Mapping[str, pl.DataFrame], facts: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    """Count what an ingest made of the raw corpus.
+    """Count what an ingest read, kept and rejected.
 
     Args:
         frames: The artefacts queries, corpus (without its texts), qrels, pairs and rejected, and `documents`
             (doc_id, split).
-        facts: What the stage noted.
-        seed: Seed of the draw of pairs.
+        facts: The facts that the stage ingest recorded.
+        seed: Seed for drawing the example pairs.
 
     Returns:
-        A JSON-ready mapping.
+        A JSON-ready mapping: counts of rows, queries, documents, positives and groups; `splits` (counts per
+        split); `rejected` (rows per reason, most frequent first); `pairs` (random examples).
     """
     queries, qrels, pairs = frames["queries"], frames["qrels"], frames["pairs"]
     groups = pl.concat([queries["group"], frames["corpus"]["group"]])
@@ -52,5 +53,5 @@ def ingest_statistics(
         "groups": groups.drop_nulls().n_unique(),
         "splits": splits,
         "rejected": reasons.rows(named=True),
-        "pairs": pairs.sample(min(PAIRS, len(pairs)), seed=seed, shuffle=True).rows(named=True),
+        "pairs": pairs.sample(min(EXAMPLE_PAIRS, len(pairs)), seed=seed, shuffle=True).rows(named=True),
     }

@@ -1,13 +1,18 @@
-"""The statistics of a run: its input, yield, texts and splits, and what each rule did."""
+"""The statistics of a run: its input, yield, texts and splits, and the effect of each rule.
+
+Several functions take frames of a mined run besides its artefacts: `positives` (the candidates that are
+positives), `accounts` (one row a query: query_id, how many negatives were found and wanted, whether it was
+dropped) and `verdicts` (counts of filtered candidates, see `count_verdicts`).
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from minerkit.reports.stats.column_stats import counted, dataset_stats
+from minerkit.reports.stats.column_stats import count_values, dataset_stats
 from minerkit.reports.stats.dataset_profile import quantiles, text_profile
-from minerkit.reports.stats.distributions import gaps, histograms, yields
+from minerkit.reports.stats.distributions import compute_yield, histograms, score_gaps
 from minerkit.storage import SPLITS
 from minerkit.text import normalise_text
 
@@ -19,17 +24,16 @@ def run_stats(
     files: Mapping[str, pl.LazyFrame],
     facts: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Count a run.
+    """Compute the statistics of a run.
 
     Args:
-        frames: The artefacts queries, corpus (of which doc_id is enough), qrels, negatives and rejected;
-            `positives`, the rows of the candidates that are such; `accounts` (query_id, found, wanted,
-            dropped) and `verdicts`.
-        files: What is read in pieces: corpus and pairs, and the training rows of each split.
-        facts: What the stages ingest and search noted.
+        frames: The artefacts queries, corpus (at least doc_id, ascending), qrels, negatives and rejected;
+            `positives`, `accounts` and `verdicts`.
+        files: Frames that are streamed: corpus and pairs, and the training rows of each split.
+        facts: The facts that the stages ingest and search recorded.
 
     Returns:
-        A JSON-ready mapping; every number shown anywhere comes from it.
+        A JSON-ready mapping, written as stats.json; every number in tables, cards and page comes from it.
     """
     queries = frames["queries"]
     split_of = queries.select("query_id", "split")
@@ -39,9 +43,9 @@ def run_stats(
         .len("rows")
         .sort("stage", "rows", "reason", descending=[False, True, False])
     )
-    parts = ("accounts", "verdicts", "positives")
-    gap = gaps(frames["positives"], frames["negatives"])
-    written = {split: dataset_stats(files[split], None) for split in SPLITS}
+    by_split = ("accounts", "verdicts", "positives")
+    gap = score_gaps(frames["positives"], frames["negatives"])
+    rows = {split: dataset_stats(files[split], None) for split in SPLITS}
     return {
         "input": {"rows": facts["ingest"]["rows"], "entries": facts["ingest"]["entries"]},
         "rejected": rejected.rows(named=True),
@@ -52,19 +56,20 @@ def run_stats(
         "search": facts["search"]["search"],
         "encoder_note": facts["search"]["note"],
         "splits": {
-            split: split_statistics(*(_of(frames[name], split_of, split) for name in parts))
-            | {"rows": written[split]["size"]}
+            split: split_statistics(*(_of_split(frames[name], split_of, split) for name in by_split))
+            | {"rows": rows[split]["size"]}
             for split in queries["split"].unique().sort(descending=True)
         },
         "scores": score_quantiles(frames, gap),
-        "yield": yields(frames, facts["ingest"]) | {"rows": sum(found["size"] for found in written.values())},
+        "yield": compute_yield(frames, facts["ingest"])
+        | {"rows": sum(split_rows["size"] for split_rows in rows.values())},
         "histograms": histograms(frames, gap, files["corpus"]),
-        **written,
+        **rows,
         **run_details(frames, files),
     }
 
 
-def _of(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame:
+def _of_split(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame:
     if "split" in frame.columns:
         return frame.filter(pl.col("split") == split)
     return frame.join(split_of.filter(pl.col("split") == split).select("query_id"), on="query_id", how="semi")
@@ -73,21 +78,22 @@ def _of(frame: pl.DataFrame, split_of: pl.DataFrame, split: str) -> pl.DataFrame
 def split_statistics(
     accounts: pl.DataFrame, verdicts: pl.DataFrame, positives: pl.DataFrame
 ) -> dict[str, Any]:
-    """Count the queries, positives and negatives of a split, and what the rules left out.
+    """Count the queries, positives and negatives of a split, and the candidates each rule refused.
 
     Args:
-        accounts: query_id, found, wanted, dropped: of every query of the split.
-        verdicts: How many candidates each rule refused, and how many were drawn.
+        accounts: query_id, found, wanted, dropped of every query of the split.
+        verdicts: The verdicts of the split: reason, taken, documents.
         positives: query_id of every positive of the split.
 
     Returns:
-        A JSON-ready mapping.
+        A JSON-ready mapping of counts; `filled` and `positive_share` are shares of 1, `skipped` counts the
+        refused candidates by reason, without those that were backfilled.
     """
     kept = accounts.filter(~pl.col("dropped"))
     positives = positives.join(kept, on="query_id", how="semi")
-    taken, documents = verdicts.filter("taken"), pl.col("documents").sum()
-    eligible = taken.filter(pl.col("reason").is_null())
-    mined, negatives = (int(rows.select(documents).item()) for rows in (eligible, taken))
+    drawn, documents = verdicts.filter("taken"), pl.col("documents").sum()
+    eligible = drawn.filter(pl.col("reason").is_null())
+    mined, negatives = (int(rows.select(documents).item()) for rows in (eligible, drawn))
     skipped = (
         verdicts.filter(~pl.col("taken"))
         .drop_nulls("reason")
@@ -113,12 +119,12 @@ def split_statistics(
 
 
 def run_details(frames: Mapping[str, pl.DataFrame], files: Mapping[str, pl.LazyFrame]) -> dict[str, Any]:
-    """Describe a run's texts, splits and rules.
+    """Compute statistics of a run's texts, queries, splits, rules and subsets.
 
     Args:
-        frames: queries, corpus (of which doc_id, ascending, is enough), qrels, negatives; `positives`, the
-            rows of the candidates that are such; `accounts` (query_id, found, wanted, dropped); `verdicts`.
-        files: The artefacts corpus and pairs, whose texts are read in pieces.
+        frames: queries, corpus (at least doc_id, ascending), qrels, negatives; `positives`, `accounts` and
+            `verdicts`.
+        files: The artefacts corpus and pairs; their texts are streamed.
 
     Returns:
         A JSON-ready mapping: texts, per_query, overlap, rules and subsets.
@@ -141,18 +147,18 @@ def run_details(frames: Mapping[str, pl.DataFrame], files: Mapping[str, pl.LazyF
 
 
 def score_quantiles(frames: Mapping[str, pl.DataFrame], gap: pl.Series) -> dict[str, dict[str, float]]:
-    """Return the quantiles of the encoder's scores.
+    """Compute the quantiles of the encoder's scores.
 
     Args:
-        frames: `positives`, the rows of the candidates that are such, and the artefact negatives.
-        gap: What `minerkit.reports.stats.distributions.gaps` gives.
+        frames: `positives`, and the artefact negatives.
+        gap: The result of `minerkit.reports.stats.distributions.score_gaps`.
 
     Returns:
-        Quantiles of positives, of negatives and of the gap.
+        Quantiles of the scores of positives and negatives, and of the gap.
     """
-    found = {name: frames[name]["score"] for name in ("positives", "negatives")} | {"gap": gap}
-    # Few scores are the same: they are sorted, and not counted.
-    counts = {name: pl.select(value=scores.sort(), rows=pl.lit(1)) for name, scores in found.items()}
+    scores = {name: frames[name]["score"] for name in ("positives", "negatives")} | {"gap": gap}
+    # Scores hardly repeat, so sorting them is cheaper than counting them.
+    counts = {name: pl.select(value=values.sort(), rows=pl.lit(1)) for name, values in scores.items()}
     return {name: quantiles(rows) for name, rows in counts.items()}
 
 
@@ -161,36 +167,36 @@ def _ids(split_of: pl.DataFrame, split: str) -> pl.DataFrame:
 
 
 def _per_query(frames: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> dict[str, Any]:
-    """Count the positives and negatives of every query that was not dropped."""
+    """Compute quantiles of the positives and negatives per query, without dropped queries."""
     kept = frames["accounts"].filter(~pl.col("dropped")).join(ids, on="query_id", how="semi")
     positives = frames["positives"].group_by("query_id").agg(pl.len().alias("value"))
     counts = {
         "positives": kept.join(positives, on="query_id", how="left").select(pl.col("value").fill_null(0)),
         "negatives": kept.select(value="found"),
     }
-    return {name: quantiles(counted(values.lazy()).collect()) for name, values in counts.items()}
+    return {name: quantiles(count_values(values.lazy()).collect()) for name, values in counts.items()}
 
 
 def _overlap(
     frames: Mapping[str, pl.DataFrame], split_of: pl.DataFrame, corpus: pl.LazyFrame
 ) -> dict[str, int]:
-    """Count the texts (normalised) that stand in the rows of both splits."""
+    """Count the normalised texts that occur in both splits."""
     if split_of["split"].n_unique() < len(SPLITS):
         return {"queries": 0, "documents": 0}
-    text = normalise_text(pl.col("text")).hash()
-    ids, keys = frames["corpus"]["doc_id"], corpus.select(text).collect(engine="streaming").to_series()
+    text_hash = normalise_text(pl.col("text")).hash()
+    ids, hashes = frames["corpus"]["doc_id"], corpus.select(text_hash).collect(engine="streaming").to_series()
     used = pl.concat([frames[name].select("query_id", "doc_id") for name in ("positives", "negatives")])
     used = used.join(split_of, on="query_id").select("split", "doc_id").unique()
-    documents = used.select("split", text=keys.gather(ids.search_sorted(used["doc_id"])))
-    sides = {"queries": frames["queries"].select("split", text), "documents": documents}
+    documents = used.select("split", text=hashes.gather(ids.search_sorted(used["doc_id"])))
+    texts = {"queries": frames["queries"].select("split", text_hash), "documents": documents}
     return {
         name: rows.group_by("text").agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).height
-        for name, rows in sides.items()
+        for name, rows in texts.items()
     }
 
 
 def _rules(frames: Mapping[str, pl.DataFrame], split: str) -> dict[str, Any]:
-    """Count what the rules left of the candidates, and what was drawn from them."""
+    """Count the stored, refused, eligible and chosen candidates of a split."""
     counts = frames["verdicts"].filter(pl.col("split") == split)
     documents = pl.col("documents").sum()
     refused = counts.drop_nulls("reason").group_by("reason").agg(documents)

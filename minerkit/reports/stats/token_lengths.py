@@ -1,4 +1,4 @@
-"""How many tokens a model sees of a text."""
+"""Token counts of texts, as a model sees them."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,21 +11,21 @@ from minerkit.errors import EncoderError
 
 __all__ = ["token_lengths"]
 
-#: Texts that are padded to one length at a time.
+#: Number of texts that are padded together.
 BATCH = 256
-#: What shows whether the tokenizer alone cuts texts as the model does: blank, empty, long, mixed.
+#: Texts that show whether the tokenizer alone gives the model's counts: blank, empty, long, mixed.
 PROBES = ("a", " two  words\n", "", "Ünïcode 半导体 <mask> [SEP]", "many words " * 10_000)
 
 
 def token_lengths(model: str) -> Callable[[pl.Series], pl.Series] | None:
-    """Load what a model cuts its input with.
+    """Load a model's tokenizer as a function that counts tokens.
 
     Args:
         model: A sentence-transformers model or cross-encoder, by Hub name or folder.
 
     Returns:
-        A function from n texts to n token counts, special tokens included, cut at the model's limit. None for
-        a model without an attention mask (a static one), whose model card counts characters.
+        A function from n texts to n token counts, special tokens included, truncated at the model's limit.
+        None for a model without an attention mask (a static one), whose model card counts characters.
 
     Raises:
         EncoderError: The model cannot be loaded.
@@ -34,7 +34,7 @@ def token_lengths(model: str) -> Callable[[pl.Series], pl.Series] | None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # a cross-encoder's head goes unused here
+    logging.set_verbosity_error()  # else it warns that a cross-encoder's head is not used
     folder = Path(model).expanduser()
     if not folder.is_dir() and model.startswith((".", "/", "~")):
         raise EncoderError(f"--model: no folder {model}")
@@ -48,23 +48,24 @@ def token_lengths(model: str) -> Callable[[pl.Series], pl.Series] | None:
         ) from error
     if not masked:
         return None
-    alone = threading.Lock()  # a tokenizer's padding is state, and polars may call from several threads
+    lock = threading.Lock()  # a tokenizer's padding is state, and polars may call from several threads
 
-    def preprocessed(texts: Sequence[str]) -> list[int]:
-        found: list[int] = []
-        with alone:
+    def count_by_model(texts: Sequence[str]) -> list[int]:
+        counts: list[int] = []
+        with lock:
             for start in range(0, len(texts), BATCH):
-                cut = loaded.preprocess(list(texts[start : start + BATCH]), task="document")
-                found += cut["attention_mask"].sum(dim=1).tolist()
-        return found
+                inputs = loaded.preprocess(list(texts[start : start + BATCH]), task="document")
+                counts += inputs["attention_mask"].sum(dim=1).tolist()
+        return counts
 
-    direct = _direct(loaded)
-    measure = direct if direct is not None and direct(PROBES) == preprocessed(PROBES) else preprocessed
+    by_tokenizer = _count_by_tokenizer(loaded)
+    same = by_tokenizer is not None and by_tokenizer(PROBES) == count_by_model(PROBES)
+    count = by_tokenizer if by_tokenizer is not None and same else count_by_model
 
     def lengths(texts: pl.Series) -> pl.Series:
         distinct = texts.drop_nulls().unique()
         counts = pl.DataFrame(
-            {"text": distinct, "tokens": pl.Series(measure(distinct.to_list()), dtype=pl.Int64)}
+            {"text": distinct, "tokens": pl.Series(count(distinct.to_list()), dtype=pl.Int64)}
         )
         rows = texts.rename("text").to_frame().join(counts, on="text", how="left", maintain_order="left")
         return rows["tokens"].rename(texts.name)
@@ -72,13 +73,13 @@ def token_lengths(model: str) -> Callable[[pl.Series], pl.Series] | None:
     return lengths
 
 
-def _direct(model: Any) -> Callable[[Sequence[str]], list[int]] | None:
-    """Count with the tokenizer alone, which takes a third of the time: nothing is padded or made a tensor."""
+def _count_by_tokenizer(model: Any) -> Callable[[Sequence[str]], list[int]] | None:
+    """Return a counter that uses the tokenizer alone, which takes a third of the time."""
     from tokenizers import Tokenizer
 
     inner = getattr(model.tokenizer, "backend_tokenizer", None)
     if inner is None:
         return None
-    alone = Tokenizer.from_str(inner.to_str())
-    alone.no_padding()
-    return lambda texts: [len(encoded) for encoded in alone.encode_batch_fast(list(texts))]
+    tokenizer = Tokenizer.from_str(inner.to_str())
+    tokenizer.no_padding()
+    return lambda texts: [len(encoded) for encoded in tokenizer.encode_batch_fast(list(texts))]

@@ -1,41 +1,41 @@
-"""The account of a training, in words: the model, how it was made, and what that changed."""
+"""Short facts of a training: the model, the metric that chose it, its change, the lines that load it."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["before_after", "loading", "metric_of", "model_in_words"]
+__all__ = ["before_after", "describe_model", "loading_lines", "metric_name"]
 
-#: What the families are called, and the classes that load them.
+#: Model family -> its name in texts, and the class that loads it.
 FAMILIES = {
     "cross_encoder": ("reranker", "CrossEncoder"),
     "sentence_transformer": ("bi-encoder", "SentenceTransformer"),
 }
 
 
-def model_in_words(training: Mapping[str, Any]) -> str:
-    """Describe what kind of model was trained, and how large it is.
+def describe_model(training: Mapping[str, Any]) -> str:
+    """Describe the type and size of the trained model.
 
     Args:
         training: A run's training.json.
 
     Returns:
-        A few words.
+        For example "reranker, 4,386,049 parameters".
     """
     return f"{FAMILIES[training['model']['family']][0]}, {training['model']['parameters']:,} parameters"
 
 
-def metric_of(training: Mapping[str, Any]) -> str:
-    """Name the metric that chose the model, without the names of the data set and of the similarity.
+def metric_name(training: Mapping[str, Any]) -> str:
+    """Return the name of the metric that chose the model, without data set and similarity.
 
     Args:
-        training: A run's training.json, of a training that was measured.
+        training: A run's training.json, with metrics.
 
     Returns:
         For example ndcg@10 or average_precision.
     """
-    plain = str(training["metric"]).rpartition("-dev_")[2].removeprefix(f"{training['model']['similarity']}_")
-    return {"ap": "average_precision"}.get(plain, plain)
+    name = str(training["metric"]).rpartition("-dev_")[2].removeprefix(f"{training['model']['similarity']}_")
+    return {"ap": "average_precision"}.get(name, name)
 
 
 def before_after(training: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -45,7 +45,7 @@ def before_after(training: Mapping[str, Any]) -> tuple[float, float] | None:
         training: A run's training.json.
 
     Returns:
-        Both values; None where nothing was measured.
+        Both values; None without metrics.
     """
     name = training["metric"]
     if name is None or training["before"] is None or training["after"] is None:
@@ -53,8 +53,8 @@ def before_after(training: Mapping[str, Any]) -> tuple[float, float] | None:
     return training["before"][name], training["after"][name]
 
 
-def loading(training: Mapping[str, Any], folder: str) -> tuple[str, str]:
-    """Write the two lines of Python that load the model.
+def loading_lines(training: Mapping[str, Any], folder: str) -> tuple[str, str]:
+    """Return the two lines of Python that load the model.
 
     Args:
         training: A run's training.json.
@@ -63,8 +63,8 @@ def loading(training: Mapping[str, Any], folder: str) -> tuple[str, str]:
     Returns:
         The lines.
     """
-    maker = FAMILIES[training["model"]["family"]][1]
+    class_name = FAMILIES[training["model"]["family"]][1]
     return (
-        f"from sentence_transformers import {maker}",
-        f"model = {maker}({json.dumps(f'{folder}/model', ensure_ascii=False)})",
+        f"from sentence_transformers import {class_name}",
+        f"model = {class_name}({json.dumps(f'{folder}/model', ensure_ascii=False)})",
     )

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from minerkit.reports.stats.run_summary import RANKING
+from minerkit.reports.stats.run_summary import RANKING_METRIC
 
 __all__ = ["render_run_summary"]
 
@@ -32,7 +32,7 @@ def render_run_summary(found: Mapping[str, Any]) -> RenderableType:
         Text(),
     ]
     if found["scores"]:
-        parts += [_table(found["scores"]), *_advice(found["scores"][RANKING], model["base"]), Text()]
+        parts += [_table(found["scores"]), *_advice(found["scores"][RANKING_METRIC], model["base"]), Text()]
     parts += [Text("Where it lies"), *(Text(f"  {name}") for name in found["files"])]
     parts += [Text(f"  {made['url']}") for made in found["pushed"]]
     parts += [Text(), Text("What next"), *(Text(f"  {line}") for line in (*model["load"], *found["next"]))]

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from minerkit.reports.stats.training_summary import before_after, loading, metric_of, model_in_words
+from minerkit.reports.stats.training_summary import before_after, describe_model, loading_lines, metric_name
 
 __all__ = ["render_training"]
 
@@ -28,7 +28,7 @@ def render_training(training: Mapping[str, Any], folder: str) -> RenderableType:
     done, planned = training["steps"], training["planned_steps"]
     stopped = f" of {planned:,}, stopped early" if done < planned else ""
     lines = {
-        "model": model_in_words(training),
+        "model": describe_model(training),
         "base": training["model"]["base"],
         "loss": f"{training['loss']['name']} ({training['loss']['class']})",
         "rows": f"{training['rows']:,} ({', '.join(training['columns'])})",
@@ -40,10 +40,10 @@ def render_training(training: Mapping[str, Any], folder: str) -> RenderableType:
     measured = before_after(training)
     if measured is not None:
         before, after = measured
-        lines[metric_of(training)] = f"{before:.4f} before, {after:.4f} after ({after - before:+.4f})"
+        lines[metric_name(training)] = f"{before:.4f} before, {after:.4f} after ({after - before:+.4f})"
     if training["best_step"]:
         lines["best at step"] = f"{training['best_step']:,}"
     for name, value in lines.items():
         table.add_row(name, Text(value))
-    parts = [Text(f"Load {folder}/model:"), *(Text(f"  {line}") for line in loading(training, folder))]
+    parts = [Text(f"Load {folder}/model:"), *(Text(f"  {line}") for line in loading_lines(training, folder))]
     return Group(table, Text(), *parts)

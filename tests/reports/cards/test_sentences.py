@@ -301,7 +301,7 @@ MEASURED = "evaluation/test_comparison.py::test_the_encoder_has_the_metrics_that
 #: What every card says, and the test that it is so, below `tests`; None for names, titles and instructions.
 ALWAYS = {
     "Training data for search models, made by minerkit from": None,
-    "queries to train on": "reports/stats/test_distributions.py::test_yields_add_up",
+    "queries to train on": "reports/stats/test_distributions.py::test_counts_of_a_yield_add_up",
     "documents, and for each query its positives": (
         "pipeline/test_invariants.py::test_a_breach_is_named_with_its_rows"
     ),

@@ -105,7 +105,7 @@ ALWAYS = {
         "mining/test_candidates.py::test_candidates_are_in_the_order_of_the_queries_best_first_positives_before_equals"
     ),
     "of the negatives wanted in train are mined": (
-        "reports/stats/test_run_statistics.py::test_what_fills_gaps_is_not_skipped"
+        "reports/stats/test_run_statistics.py::test_backfilled_candidates_do_not_count_as_skipped"
     ),
     "of queries find a positive in the first 10": (
         "evaluation/test_comparison.py::test_the_encoder_has_the_metrics_that_mining_stored"

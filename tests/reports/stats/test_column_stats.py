@@ -47,11 +47,11 @@ def test_labels_are_sorted_by_value():
     assert list(details([10, 2, 2, 2, -1])) == ["type", "-1", "2", "10"]
 
 
-def test_a_label_that_all_rows_have_is_not_about():
+def test_a_label_that_all_rows_have_is_not_marked_approximate():
     assert details([1, 1]) == {"type": "int", "1": "100.00%"}
 
 
-def test_integers_of_more_values_than_a_card_can_list_have_a_range():
+def test_integers_of_more_than_1000_values_have_a_range():
     assert details(list(range(1000)))["999"] == "~0.10%"
     frame = pl.DataFrame({"column": range(1001)})
     found = dataset_stats(frame, None)["statistics"]["column"]["details"]
@@ -62,7 +62,7 @@ def test_numbers_have_a_range():
     assert details([0.5, 0.25, 0.123456]) == {"type": "float", "min": "0.12", "mean": "0.29", "max": "0.5"}
 
 
-def test_truth_values_have_shares():
+def test_booleans_have_shares():
     assert details([True, False, True, True]) == {"type": "bool", "False": "~25.00%", "True": "~75.00%"}
 
 
@@ -92,13 +92,13 @@ def test_categories_are_texts():
     assert details(["a", "b"], pl.Categorical)["max"] == "1 characters"
 
 
-def test_the_stored_type_is_told():
+def test_the_stored_type_is_reported():
     frame = pl.DataFrame({"a": ["x"], "b": [[1.0]]}, schema={"a": pl.String, "b": pl.List(pl.Float32)})
     found = dataset_stats(frame)["statistics"]
     assert [column["dtype"] for column in found.values()] == ["string", "list[float32]"]
 
 
-def test_tokens_are_counted_by_the_given_function():
+def test_texts_are_measured_by_the_tokens_function():
     frame = pl.DataFrame({"text": ["a b c", None, "a"]})
     found = dataset_stats(frame, tokens=lambda texts: texts.str.count_matches("[a-z]").cast(pl.Int64))
     expected = {"min": "1 tokens", "mean": "2.0 tokens", "max": "3 tokens"}
@@ -110,14 +110,14 @@ def test_a_column_may_be_called_count():
     assert found["statistics"]["count"]["details"] == {"1": "100.00%"}
 
 
-def test_statistics_look_at_the_first_rows_only():
+def test_statistics_are_computed_from_the_first_rows_only():
     frame = pl.DataFrame({"label": [1] * 5 + [0] * 15})
     found = dataset_stats(frame, rows=10)
     assert (found["size"], found["counted"]) == (20, 10)
     assert found["statistics"]["label"]["details"] == {"0": "~50.00%", "1": "~50.00%"}
 
 
-def test_statistics_look_at_all_rows_when_asked_to():
+def test_rows_none_computes_statistics_from_all_rows():
     found = dataset_stats(pl.DataFrame({"label": [0] * 1000 + [1] * 1000}), rows=None)
     assert found["counted"] == 2000
     assert found["statistics"]["label"]["details"] == {"0": "~50.00%", "1": "~50.00%"}
@@ -159,7 +159,7 @@ def test_statistics_are_json():
     ),
     st.integers(1, 70),
 )
-def test_statistics_are_those_of_plain_python(rows, count):
+def test_statistics_equal_those_computed_in_plain_python(rows, count):
     frame = pl.DataFrame(rows, schema=["text", "label", "score", "list"], orient="row")
     found = {name: column["details"] for name, column in dataset_stats(frame, count)["statistics"].items()}
     texts, labels, scores, lists = (list(column) for column in zip(*rows[:count], strict=True))

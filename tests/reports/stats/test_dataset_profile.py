@@ -24,12 +24,12 @@ def test_quantiles_are_the_nearest_values(values):
     assert found["mean"] == pytest.approx(sum(values) / len(values), abs=1e-4)
 
 
-def test_nothing_has_no_quantiles():
+def test_no_values_have_no_quantiles():
     assert quantiles(pl.DataFrame({"value": [], "rows": []})) == {}
     assert quantiles(pl.DataFrame({"value": [None], "rows": [3]})) == {}
 
 
-def test_texts_are_measured_and_told_apart():
+def test_texts_are_measured_and_distinct_texts_counted():
     found = text_profile(pl.DataFrame({"value": ["ab", "abcd", "ab", None]}))
     assert found["distinct"] == 2
     assert (found["characters"]["0%"], found["characters"]["100%"]) == (2, 4)
@@ -37,7 +37,7 @@ def test_texts_are_measured_and_told_apart():
     assert "tokens" not in found
 
 
-def test_tokens_are_counted_beside_the_characters():
+def test_tokens_are_counted_in_addition_to_characters():
     words = lambda texts: texts.str.count_matches(r"\w+").cast(pl.Int64)  # noqa: E731
     found = text_profile(pl.DataFrame({"value": ["a b c", None, "d"]}), words)
     assert (found["tokens"]["0%"], found["tokens"]["100%"]) == (1, 3)
@@ -78,11 +78,11 @@ def test_labels_have_shares():
 
 
 def test_many_values_have_quantiles():
-    frame = pl.DataFrame({"score": [i / 40 for i in range(21)], "odd": [float("nan")] * 21})
+    frame = pl.DataFrame({"score": [i / 40 for i in range(21)], "nan": [float("nan")] * 21})
     found = profile(frame)["columns"]
     assert "shares" not in found["score"]
     assert (found["score"]["values"]["50%"], found["score"]["values"]["100%"]) == (0.25, 0.5)
-    assert found["odd"] == {"type": "float", "nulls": 0, "shares": {}}
+    assert found["nan"] == {"type": "float", "nulls": 0, "shares": {}}
 
 
 def test_lists_are_measured_and_their_texts_too():
@@ -93,7 +93,7 @@ def test_lists_are_measured_and_their_texts_too():
     assert found["labels"]["elements"]["mean"] == pytest.approx(4 / 3, abs=1e-4)
 
 
-SHAPES = {
+FORMATS = {
     "labeled-pair": {
         "query": ["q", "q", "q", "r"], "document": ["a", "b", "c", "a"], "label": [1, 0, 0, 1],
     },
@@ -106,9 +106,9 @@ SHAPES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_training_rows_are_counted_query_by_query(shape):
-    found = profile(pl.DataFrame(SHAPES[shape]))["per_query"]
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_documents_are_counted_per_query_in_every_format(format_name):
+    found = profile(pl.DataFrame(FORMATS[format_name]))["per_query"]
     assert (found["queries"], found["both"]) == (2, 0)
     assert (found["positives"]["0%"], found["positives"]["100%"]) == (1, 1)
     assert (found["negatives"]["0%"], found["negatives"]["100%"]) == (0, 2)
@@ -141,12 +141,12 @@ def test_a_document_that_is_both_is_reported():
         {"label": [1]},
     ],
 )
-def test_other_tables_are_not_taken_for_training_rows(columns):
+def test_tables_that_are_not_training_rows_have_no_counts_per_query(columns):
     assert "per_query" not in profile(pl.DataFrame(columns))
 
 
-def test_a_file_gives_what_its_frame_gives(tmp_path):
-    frame = pl.DataFrame(SHAPES["labeled-list"] | {"score": [0.5, None], "other": [b"a", b"b"]})
+def test_a_file_has_the_profile_of_its_frame(tmp_path):
+    frame = pl.DataFrame(FORMATS["labeled-list"] | {"score": [0.5, None], "other": [b"a", b"b"]})
     frame.write_parquet(tmp_path / "data.parquet", row_group_size=1)
     found = profile(pl.scan_parquet(tmp_path / "data.parquet"))
     assert found == profile(frame)
@@ -154,7 +154,7 @@ def test_a_file_gives_what_its_frame_gives(tmp_path):
 
 
 def test_no_rows_give_empty_statistics():
-    found = profile(pl.DataFrame(SHAPES["labeled-pair"]).head(0))
+    found = profile(pl.DataFrame(FORMATS["labeled-pair"]).head(0))
     assert found["rows"] == 0
     assert found["columns"]["query"] == {
         "type": "string", "nulls": 0, "distinct": 0, "characters": {}, "scripts": {},

@@ -1,11 +1,11 @@
-"""What stats.json says of a run in depth, counted again in plain Python."""
+"""The statistics of a run, computed again in plain Python."""
 
 import statistics
 
 import polars as pl
 import pytest
 
-from minerkit.reports.stats.distributions import gaps
+from minerkit.reports.stats.distributions import score_gaps
 from minerkit.reports.stats.run_statistics import run_details, score_quantiles, split_statistics
 from minerkit.storage.run_folder import load
 
@@ -24,18 +24,18 @@ def test_candidates_by_rule_add_up(stats, run):
     split_of = dict(run.read("queries.parquet").select("query_id", "split").rows())
     judged = run.read("judged.parquet").rows(named=True)
     for split, found in stats["rules"].items():
-        mine = [row["reason"] for row in judged if split_of[row["query_id"]] == split]
-        assert found["candidates"] == len(mine) == found["eligible"] + sum(found["refused"].values())
-        assert found["refused"] == {reason: mine.count(reason) for reason in set(mine) - {None}}
+        reasons = [row["reason"] for row in judged if split_of[row["query_id"]] == split]
+        assert found["candidates"] == len(reasons) == found["eligible"] + sum(found["refused"].values())
+        assert found["refused"] == {reason: reasons.count(reason) for reason in set(reasons) - {None}}
         assert found["refused"] == stats["splits"][split]["skipped"]
         assert found["chosen"] == stats["splits"][split]["negatives"]
 
 
-def test_documents_a_query(stats, run):
+def test_documents_per_query_are_counted(stats, run):
     split_of = dict(run.read("queries.parquet").select("query_id", "split").rows())
-    drawn = run.read("negatives.parquet")["query_id"].to_list()
+    negatives = run.read("negatives.parquet")["query_id"].to_list()
     for split, found in stats["per_query"].items():
-        counts = [drawn.count(query) for query, own in split_of.items() if own == split]
+        counts = [negatives.count(query) for query, query_split in split_of.items() if query_split == split]
         assert (found["negatives"]["0%"], found["negatives"]["100%"]) == (min(counts), max(counts))
         assert found["negatives"]["mean"] == pytest.approx(statistics.fmean(counts), abs=1e-4)
         assert found["positives"]["mean"] == pytest.approx(
@@ -43,7 +43,7 @@ def test_documents_a_query(stats, run):
         )
 
 
-def test_texts_are_the_corpus_s(stats, run):
+def test_texts_are_those_of_queries_and_corpus(stats, run):
     for name, file in (("queries", "queries"), ("documents", "corpus")):
         texts = run.read(f"{file}.parquet")["text"].to_list()
         found = stats["texts"][name]
@@ -53,7 +53,7 @@ def test_texts_are_the_corpus_s(stats, run):
         assert found["scripts"] == {"Latin": 1.0}
 
 
-def test_the_subsets_are_the_files(stats, run):
+def test_subsets_have_the_rows_and_columns_of_their_files(stats, run):
     for name, found in stats["subsets"].items():
         frame = run.read(f"{name}.parquet")
         assert (found["size"], found["columns"]) == (len(frame), frame.columns)
@@ -96,20 +96,20 @@ def details(**changed: pl.DataFrame):
     return run_details(rows, {name: rows[name].lazy() for name in ("corpus", "pairs")})
 
 
-def test_a_text_in_both_splits_is_counted_in_whatever_spelling():
+def test_a_text_in_both_splits_is_counted_after_normalisation():
     # Dev uses "b" and "a"; train uses "a", "b" and the full-width "ａ", which is the same text as "a".
     assert details()["overlap"] == {"queries": 0, "documents": 2}
-    same = pl.DataFrame({"query_id": ["q1", "q2"], "text": ["who", "ｗｈｏ"], "split": ["train", "dev"]})
-    assert details(queries=same)["overlap"]["queries"] == 1
+    queries = pl.DataFrame({"query_id": ["q1", "q2"], "text": ["who", "ｗｈｏ"], "split": ["train", "dev"]})
+    assert details(queries=queries)["overlap"]["queries"] == 1
 
 
 def test_the_gap_is_between_the_lowest_positive_and_the_hardest_negative():
     rows = frames()
-    found = score_quantiles(rows, gaps(rows["positives"], rows["negatives"]))["gap"]
+    found = score_quantiles(rows, score_gaps(rows["positives"], rows["negatives"]))["gap"]
     assert (found["0%"], found["100%"]) == (pytest.approx(0.2), pytest.approx(0.7))
 
 
-def test_a_dropped_query_has_no_documents_to_count():
+def test_a_dropped_query_does_not_count_in_documents_per_query():
     accounts = frames()["accounts"].with_columns(dropped=pl.Series([False, True]))
     assert details(accounts=accounts)["per_query"]["dev"] == {"positives": {}, "negatives": {}}
 
@@ -121,7 +121,7 @@ def test_a_run_without_dev_has_one_split():
     assert found["overlap"] == {"queries": 0, "documents": 0}
 
 
-def test_what_is_told_twice_is_the_same(stats):
+def test_numbers_that_occur_twice_are_equal(stats):
     histograms, found = stats["histograms"], stats["scores"]
     assert histograms["gaps"]["median"]["queries"] == found["gap"]["50%"]
     for name in ("positives", "negatives"):
@@ -137,7 +137,7 @@ def test_rules_count_the_verdicts_of_their_split():
     assert rules["dev"] == {"candidates": 5, "refused": {"min_score": 5}, "eligible": 0, "chosen": 0}
 
 
-def test_what_fills_gaps_is_not_skipped():
+def test_backfilled_candidates_do_not_count_as_skipped():
     rows = frames()
     train = rows["verdicts"].filter(pl.col("split") == "train")
     found = split_statistics(rows["accounts"], train, rows["positives"])

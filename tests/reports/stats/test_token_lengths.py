@@ -13,25 +13,25 @@ def lengths(minilm):
     return token_lengths(minilm)
 
 
-def test_tokens_are_those_the_model_sees(lengths):
+def test_tokens_are_counted_as_the_model_sees_them(lengths):
     found = lengths(pl.Series("text", TEXTS)).to_list()
     assert found[:5] == [4, None, 2, 256, 256]  # [CLS] and [SEP] count, and the model reads 256 at most
     assert found[5:] == [5] * 300
 
 
-def test_nothing_has_no_tokens(lengths):
+def test_nulls_and_empty_series_have_no_tokens(lengths):
     assert lengths(pl.Series("text", [], dtype=pl.String)).to_list() == []
     assert lengths(pl.Series("text", [None], dtype=pl.String)).to_list() == [None]
 
 
-def test_pieces_of_a_file_are_counted_in_any_thread(lengths, tmp_path):
+def test_tokens_are_counted_correctly_from_several_threads(lengths, tmp_path):
     pl.DataFrame({"a": TEXTS * 20, "b": TEXTS * 20}).write_parquet(tmp_path / "t.parquet", row_group_size=100)
     found = dataset_stats(pl.scan_parquet(tmp_path / "t.parquet"), None, lengths)["statistics"]
     assert found["a"] == found["b"]
     assert found["a"]["details"]["max"] == "256 tokens"
 
 
-def test_a_cross_encoder_is_read_as_well(minilm, tmp_path):
+def test_a_cross_encoder_counts_tokens_as_well(minilm, tmp_path):
     from sentence_transformers import CrossEncoder
 
     CrossEncoder(minilm, num_labels=1, device="cpu", max_length=16).save_pretrained(str(tmp_path / "model"))
@@ -51,7 +51,7 @@ def test_a_model_without_an_attention_mask_counts_no_tokens(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["./none", "nobody/nothing"])
-def test_a_model_that_is_not_there_is_one_clear_line(model):
+def test_a_missing_model_is_one_clear_line(model):
     with pytest.raises(EncoderError, match=f"--model.*{model}") as error:
         token_lengths(model)
     assert "\n" not in str(error.value)

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from minerkit.reports.stats.training_summary import before_after, loading, metric_of, model_in_words
+from minerkit.reports.stats.training_summary import before_after, describe_model, loading_lines, metric_name
 from minerkit.reports.terminal.training import render_training
 
 
@@ -79,14 +79,14 @@ def test_a_training_without_dev_queries_names_no_metric():
 )
 def test_a_metric_is_named_without_data_set_and_similarity(metric, similarity, plain):
     model = {**training()["model"], "similarity": similarity}
-    assert metric_of(training(metric=metric, model=model)) == plain
+    assert metric_name(training(metric=metric, model=model)) == plain
 
 
 def test_a_bi_encoder_is_loaded_by_its_own_class_and_any_folder_is_quoted():
     model = {**training()["model"], "family": "sentence_transformer"}
     found = training(model=model)
-    assert model_in_words(found).startswith("bi-encoder")
+    assert describe_model(found).startswith("bi-encoder")
     folder = 'runs/a "b" \\c'
     names: dict = {"SentenceTransformer": lambda path: path}
-    exec(loading(found, folder)[1], names)
+    exec(loading_lines(found, folder)[1], names)
     assert names["model"] == f"{folder}/model"
