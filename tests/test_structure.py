@@ -1,6 +1,7 @@
 """The house: rooms in one order, entered by their doors; small modules and functions; few touch files."""
 
 import ast
+import pkgutil
 import re
 import subprocess
 import sys
@@ -111,3 +112,10 @@ def test_a_public_name_can_be_called_in_a_fresh_interpreter(name):
         f"import minerkit.pipeline.commands, minerkit.mining.candidates; assert callable(minerkit.{name})"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_docstrings_refer_to_what_there_is():
+    named = {name for path in MODULES for name in re.findall(r"`(minerkit\.[\w.]*\w)`", path.read_text())}
+    assert named
+    for name in sorted(named):
+        pkgutil.resolve_name(name)

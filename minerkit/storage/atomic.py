@@ -38,7 +38,7 @@ def remove_stale_parts(folder: Path) -> None:
     """Remove the temporary files that killed processes have left; those of living ones stay.
 
     Args:
-        folder: Where files are written with `replacing`, in it or below.
+        folder: A folder; files are written with `atomic_write` in it or below it.
     """
     import psutil  # not where nothing is swept
 

@@ -21,7 +21,7 @@ class Append(Protocol):
     """Adds rows to a file as a row group of their own."""
 
     def __call__(self, rows: "pl.DataFrame | pa.Table") -> None:
-        """Write some rows, as they are or as `encoded` gives them; none add nothing."""
+        """Append rows, plain or from `encode_row_group`; no rows append nothing."""
         ...
 
 
@@ -97,7 +97,7 @@ def encode_row_group(
         ids: Of each column of positions, or of lists of them, what they are positions in: that is written.
 
     Returns:
-        What a function of `writing` appends.
+        A table that the function of `parquet_writer` appends.
     """
     kinds = frame.schema.items()
     coded = {column: kind.categories for column, kind in kinds if isinstance(kind, pl.Enum)}

@@ -64,7 +64,7 @@ class RowGroups:
             return rows.select(columns or pl.all()).collect()
 
     def coded(self, number: int, *columns: str) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-        """Read a row group with positions in place of strings, as `encoded` was given it.
+        """Read a row group with positions in place of strings, as `encode_row_group` was given it.
 
         Args:
             number: Which, from 0.

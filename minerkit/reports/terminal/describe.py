@@ -13,11 +13,11 @@ __all__ = ["render_description"]
 
 
 def render_description(data: str, found: dict[str, Any]) -> RenderableType:
-    """Set what `describe` gives as tables.
+    """Render the description of a data set as tables.
 
     Args:
         data: What was described.
-        found: What `describe` gave.
+        found: What `describe_dataset` returns.
 
     Returns:
         Something rich can print.

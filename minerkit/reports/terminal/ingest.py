@@ -17,7 +17,7 @@ def render_ingest(account: Mapping[str, Any], folder: str) -> RenderableType:
     """Set the account of an ingest for a terminal.
 
     Args:
-        account: What `intake` gives.
+        account: What `ingest_statistics` returns.
         folder: The run folder.
 
     Returns:

@@ -16,7 +16,7 @@ def render_run_summary(found: Mapping[str, Any]) -> RenderableType:
     """Set the account of a run from end to end for a terminal.
 
     Args:
-        found: What `closing_account` gives.
+        found: What `summarise_run` returns.
 
     Returns:
         Something rich can print.

@@ -102,7 +102,7 @@ ALWAYS = {
         "reports/stats/test_distributions.py::test_lengths_above_the_last_edge_count_as_beyond"
     ),
     "The rank counts a document's place in the query's own ranking, its positives taken out.": (
-        "mining/test_candidates.py::test_candidates_are_in_the_order_of_the_queries_best_first_positives_before_equals"
+        "mining/test_candidates.py::test_candidates_are_sorted_by_query_and_score_with_positives_before_equal_scores"
     ),
     "of the negatives wanted in train are mined": (
         "reports/stats/test_run_statistics.py::test_backfilled_candidates_do_not_count_as_skipped"
