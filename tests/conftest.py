@@ -14,6 +14,7 @@ os.environ["MINERKIT_CACHE"] = tempfile.mkdtemp(prefix="minerkit-cache-")
 import hypothesis
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from tests.support.hub import Client, Hub
 
@@ -58,13 +59,25 @@ def sample_pairs() -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def mined(tmp_path_factory) -> Callable[[str], Path]:
-    """Gives the folder of a finished run of a recipe's sample, mined once; copy it to change it."""
+    """Gives the folder of a finished run of a recipe's sample; copy it to change it.
+
+    A sample is mined once, whichever of the processes that test needs it first.
+    """
     from minerkit.pipeline.commands import mine
     from minerkit.recipe.load import load_recipe
 
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
     @functools.cache
     def of(name: str) -> Path:
-        return mine(load_recipe(name, sample=True), tmp_path_factory.mktemp("sample") / name, "cpu").folder
+        folder = shared / "samples" / name
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                mine(load_recipe(name, sample=True), folder.with_suffix(".made"), "cpu")
+                folder.with_suffix(".made").rename(folder)
+        return folder
 
     return of
 

@@ -43,6 +43,7 @@ def test_negatives_equal_the_peers_for_queries_that_it_fills(small_corpus, minil
     assert counts["equal"] > 100 or "max_score" in rules
 
 
+@pytest.mark.slow
 def test_leaks_of_the_peer_are_recognised(small_corpus, minilm, tmp_path):
     """Without a margin the peer takes spelling variants of the positive and of the question as negatives."""
     file = tmp_path / "pairs.parquet"

@@ -8,7 +8,7 @@ import pytest
 from bench import stats
 
 
-@pytest.mark.parametrize("unit", ["characters", "tokens"])
+@pytest.mark.parametrize("unit", ["characters", pytest.param("tokens", marks=pytest.mark.slow)])
 def test_both_sides_compute_the_same_table(tmp_path, minilm, unit):
     file = tmp_path / "small.parquet"
     stats.write_gooaq(file, 1_500)

@@ -138,6 +138,7 @@ def test_a_bi_encoder_ranks_all_documents(compared, dev, minilm):
     assert agrees(row, order, dev)
 
 
+@pytest.mark.slow
 def test_no_system_ranks_documents_with_the_text_of_the_query(captions_run, minilm):
     recipe, run = captions_run
     result = compare_systems(recipe, run, [minilm], device="cpu")

@@ -134,6 +134,7 @@ result = datasets.load_dataset("user/reference", split="dev").column_names
 """) == ["question", "answer", "label"]
 
 
+@pytest.mark.slow
 def test_rows_can_be_streamed(hub, client, reference, sample_run):
     row = client("""
 import datasets
@@ -142,6 +143,7 @@ result = next(iter(datasets.load_dataset("user/reference", "corpus", split="corp
     assert row == pl.read_parquet(sample_run / "corpus.parquet").row(0, named=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "action",
     ["lose", *(pytest.param(it, marks=pytest.mark.slow) for it in (503, 429, 412, 409, "drop", "html"))],
@@ -329,6 +331,7 @@ def test_a_missing_model_is_reported_before_any_request(hub, client, run):
     assert not hub.requests("user/none")
 
 
+@pytest.mark.slow
 def test_a_branch_is_created_and_main_not_changed(hub, client, sample_run, reference):
     push(client, sample_run, "user/branch", "revision='v2'")
     assert without_card(hub.files("user/branch", branch="v2")) == without_card(reference)
@@ -410,6 +413,7 @@ def test_an_unknown_token_is_reported_without_showing_it(hub, client, sample_run
         client(f"os.environ['HF_TOKEN'] = {TOKEN!r}")
 
 
+@pytest.mark.slow
 def test_a_card_that_the_hub_refuses_is_reported(hub, client, run):
     hub.fail("POST /api/validate-yaml", 400)
     with pytest.raises(RuntimeError, match="user/yaml: the Hub refuses"):
@@ -427,6 +431,7 @@ def test_the_stored_login_is_used_and_no_token_is_written(hub, run, tmp_path):
     assert not [path for path in run.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limit",
     [

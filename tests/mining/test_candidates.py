@@ -103,6 +103,7 @@ def test_every_query_gets_its_eligible_documents_while_there_are_any(seed, margi
         assert ranked[:keep] == [(f"d{d:03}", rank) for rank, d in enumerate(order[:keep], 1)]
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 3000), most_need=st.integers(1, 40))
 def test_one_pass_and_two_passes_find_the_same_candidates(seed, most_need):
     queries, qrels, _ = random_split(seed, 9, 60)

@@ -79,9 +79,9 @@ def stages_done(folder: Path) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("change", "first"),
     [
-        ({"format": {"type": "triplet"}}, "format"),
+        pytest.param({"format": {"type": "triplet"}}, "format", marks=pytest.mark.slow),
         ({"mine": {"seed": 5}}, "select"),
-        ({"mine": {"negatives": 3}}, "search"),
+        pytest.param({"mine": {"negatives": 3}}, "search", marks=pytest.mark.slow),
         ({"split": {"dev_queries": 20}}, "ingest"),
     ],
 )
@@ -434,6 +434,7 @@ def test_a_question_that_does_not_find_its_own_positive_is_dropped_by_the_round_
     assert not run.read("train.parquet")["query"].is_in(lost["text"].implode()).any()
 
 
+@pytest.mark.slow
 def test_documents_of_the_other_side_are_mined_only_where_the_recipe_says_so(sample_pairs, tmp_path):
     sample_pairs.head(150).write_parquet(tmp_path / "p.parquet")
     crossing = {}
@@ -482,8 +483,11 @@ def test_candidates_are_judged_within_the_places_of_all_positives(sample_pairs, 
     "rules",
     [
         {"range_max": 5, "positive_ratio": 0.3, "shortfall": "drop"},
-        {"negatives": 3, "round_trip": 4, "keep": 4},
-        {"strategy": "random", "negatives": 6, "relative_margin": 0.3, "shortfall": "keep"},
+        pytest.param({"negatives": 3, "round_trip": 4, "keep": 4}, marks=pytest.mark.slow),
+        pytest.param(
+            {"strategy": "random", "negatives": 6, "relative_margin": 0.3, "shortfall": "keep"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=str,
 )

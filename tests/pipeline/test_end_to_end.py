@@ -189,6 +189,7 @@ def test_scores_of_other_models_stay_when_nothing_changed(run, recipe):
     assert kinds == ["encoder", "lexical", "trained", "model"]
 
 
+@pytest.mark.slow
 def test_another_model_is_scored_anew(run, recipe_file):
     other = load_recipe(recipe_file, {"train.args.seed": 5})
     reporter = Lines()
@@ -196,6 +197,7 @@ def test_another_model_is_scored_anew(run, recipe_file):
     assert reporter.skipped() == ["ingest", "search", "select", "format"]  # the recipe is written by `finish`
 
 
+@pytest.mark.slow
 def test_without_dev_queries_nothing_is_scored(recipe_file, tmp_path):
     bare = load_recipe(recipe_file, {"split.dev_queries": 0})
     account = endtoend.run(bare, tmp_path / "run", device="cpu")

@@ -2,7 +2,7 @@
 
 import ast
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
@@ -18,6 +18,8 @@ pytest.register_assert_rewrite(
 from tests.recipe import effects_on_mining, effects_on_models, effects_on_the_corpus  # noqa: E402, F401
 
 TESTS = Path(__file__).parents[1]
+#: Functions that mine, which takes a second.
+MINING = {"mined", "card", "per_query", "scores", "stats"}
 #: Keys whose effect another test shows: one that names the key.
 ELSEWHERE = {
     "search.mode": "search/test_plan.py::test_all_is_asked_together_where_the_best_leave_many_queries_short",
@@ -81,8 +83,17 @@ def test_a_key_without_a_check_is_found():
     assert {"source.hub", "mine.negatives", "sample.set", "name", "rerank"} <= set(keys())
 
 
-@pytest.mark.parametrize("key", sorted(CHECKS))
+def _fixtures(check: Callable[..., None]) -> tuple[str, ...]:
+    return check.__code__.co_varnames[: check.__code__.co_argcount]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param(key, marks=[pytest.mark.slow] * bool(MINING & set(check.__code__.co_names)))
+        for key, check in sorted(CHECKS.items())
+    ],
+)
 def test_a_key_does_what_it_says(key, request):
     check = CHECKS[key]
-    fixtures = check.__code__.co_varnames[: check.__code__.co_argcount]
-    check(**{name: request.getfixturevalue(name) for name in fixtures})
+    check(**{name: request.getfixturevalue(name) for name in _fixtures(check)})

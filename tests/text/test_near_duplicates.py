@@ -91,6 +91,7 @@ def edited(seed: int, count: int, longest: int) -> list[str]:
     return texts
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

@@ -45,9 +45,14 @@ def bases(reranker, bi_encoder) -> dict[str, str]:
         (name, format_type, negatives, labels)
         for name, spec in LOSSES.items()
         for format_type in spec.formats
-        for negatives in ((1, 5) if format_type in ("n-tuple", "labeled-list") else (1,))
-        for labels in (
-            ("int", "float") if format_type.startswith("labeled") and not spec.scores else ("int",)
+        for negatives, labels in (
+            ((1, "float"), (5, "int"))
+            if format_type == "labeled-list" and not spec.scores
+            else ((1, "int"), (1, "float"))
+            if format_type == "labeled-pair" and not spec.scores
+            else ((1, "int"), (5, "int"))
+            if format_type in ("n-tuple", "labeled-list")
+            else ((1, "int"),)
         )
     ],
 )

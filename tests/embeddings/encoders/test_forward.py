@@ -103,6 +103,7 @@ def test_a_model_without_a_transformer_runs_too(texts):
     assert np.allclose(Forward(static, "float32")(texts, "", "query"), static.encode(texts), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_halved(model, texts, monkeypatch):
     from sentence_transformers import SentenceTransformer
 

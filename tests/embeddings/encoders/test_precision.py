@@ -21,6 +21,7 @@ def test_half_precision_is_taken_where_it_is_native_and_changes_nothing(model, m
     assert choose_precision(model) == "float32"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil", [lambda rows: rows + np.eye(1, rows.shape[1]) * 0.1, lambda rows: rows * np.nan]
 )

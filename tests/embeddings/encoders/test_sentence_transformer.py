@@ -48,7 +48,15 @@ def test_vectors_are_those_of_the_library_in_the_order_of_the_texts(minilm, libr
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize("spec", [{"query_prompt": "query: "}, {"truncate_dim": 32}, {"max_length": 8}])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"query_prompt": "query: ", "truncate_dim": 32, "max_length": 8},
+        pytest.param({"query_prompt": "query: "}, marks=pytest.mark.slow),
+        pytest.param({"truncate_dim": 32}, marks=pytest.mark.slow),
+        pytest.param({"max_length": 8}, marks=pytest.mark.slow),
+    ],
+)
 def test_prompts_and_cuts_are_those_of_the_library(minilm, spec):
     from sentence_transformers import SentenceTransformer
 
@@ -121,7 +129,9 @@ def test_the_same_encoder_finds_all_in_the_cache(minilm, cached):
     assert asked_of({"model": minilm}, cached) == 0
 
 
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize(
+    "what", [pytest.param(what, marks=[pytest.mark.slow] * (at > 1)) for at, what in enumerate(CHANGES)]
+)
 def test_a_changed_encoder_misses_the_cache(minilm, cached, tmp_path, what):
     spec = changed(minilm, tmp_path / "model", what)
     assert asked_of(spec, cached) == len(PASSAGES)
@@ -146,6 +156,7 @@ def test_texts_of_any_length_are_not_cut(tmp_path):
         load(tmp_path, max_length=8)
 
 
+@pytest.mark.slow
 def test_a_model_in_another_folder_is_the_same(minilm, tmp_path):
     shutil.copytree(minilm, tmp_path / "model")
     assert load(tmp_path / "model").fingerprint("query") == load(minilm).fingerprint("query")
@@ -161,6 +172,7 @@ def test_another_precision_is_another_encoder(minilm, monkeypatch):
     assert len(found) == 2
 
 
+@pytest.mark.slow
 def test_one_percent_more_texts_encode_only_those_and_leave_the_others(minilm, tmp_path, sample_pairs):
     encoder, asked = load(minilm), []
 

@@ -255,6 +255,7 @@ def test_a_run_that_was_moved_goes_on(run, retrieving, uncut, tmp_path, monkeypa
     assert made(moved) == uncut(retrieving)
 
 
+@pytest.mark.slow
 def test_another_training_starts_anew_and_says_why(cut, reranking, capsys):
     other = changed(reranking, train={"args": {**ARGS, "seed": 3}})
     train(other, cut, "cpu", Reporter())
@@ -298,6 +299,7 @@ def test_a_model_that_minerkit_did_not_make_stays_where_it_is(run, reranking):
     assert (run / "model/config.json").exists() and not (run / "old-model").exists()
 
 
+@pytest.mark.slow
 def test_without_dev_queries_nothing_is_measured(pairs, reranking, tmp_path, capsys):
     recipe = changed(
         reranking, source={"path": pairs}, split={"dev_queries": 0}, train={"args": {**ARGS, "max_steps": 2}}
@@ -339,6 +341,7 @@ def test_the_labels_of_the_train_rows_are_those_of_the_statistics(run):
     assert {**counts, "rows": stats["rows"]} == stats
 
 
+@pytest.mark.slow
 def test_what_trackers_write_is_kept(run, reranking, monkeypatch):
     begin = trainer._CheckpointCallback.on_train_begin
 

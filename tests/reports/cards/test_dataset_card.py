@@ -253,6 +253,7 @@ def test_a_missing_hand_written_part_is_found_before_the_work(tmp_path):
         handwritten_notes(load_recipe("gooaq", {"card": str(tmp_path / "latin.md")}))
 
 
+@pytest.mark.slow
 def test_the_card_is_made_anew_when_the_hand_written_part_changes(tmp_path, sample_pairs):
     sample_pairs.head(60).write_parquet(tmp_path / "pairs.parquet")
     (tmp_path / "about.md").write_text("# About\n\nFirst words.")

@@ -99,6 +99,7 @@ def test_a_script_as_a_question_shows_as_text(page):
     assert "<script>alert(1)" in [mark.lower() for mark in page.locator("#list mark").all_inner_texts()]
 
 
+@pytest.mark.slow
 def test_search_finds_queries_and_documents_and_says_how_many(page):
     everything = found(page)
     page.fill("input[name=find]", "PROTO constructor")
@@ -115,6 +116,7 @@ def test_search_finds_queries_and_documents_and_says_how_many(page):
     assert page.evaluate("document.activeElement.name") == "find"
 
 
+@pytest.mark.slow
 def test_filters_by_reason_split_and_source(page):
     everything = found(page)
     for name in ("reason", "split", "source"):
@@ -132,6 +134,7 @@ def test_filters_by_reason_split_and_source(page):
     assert found(page) == 10
 
 
+@pytest.mark.slow
 def test_the_order_by_gap_goes_both_ways_and_over_pages(page):
     def gaps() -> list[str]:
         metas = page.locator("#list summary .meta").all_inner_texts()

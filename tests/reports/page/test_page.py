@@ -264,6 +264,7 @@ def test_a_run_of_an_earlier_minerkit_is_refused_with_the_command_that_mends_it(
         write_report(load(old), old / "report.html")
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_and_says_where(run, tmp_path):
     def minerkit(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "from minerkit.cli import main; main()", "report", *arguments]
