@@ -1,5 +1,6 @@
 """What README and docs say: their commands exist, their recipes validate, their links lead somewhere."""
 
+import pkgutil
 import re
 import runpy
 import shlex
@@ -123,3 +124,14 @@ def test_every_command_has_help():
 
 def test_the_picture_of_the_report_is_small():
     assert (ROOT / "docs/images/report.png").stat().st_size < 200_000
+
+
+def test_every_documented_member_is_one():
+    blocks = fences(ROOT / "docs" / "python-api.md", "{eval-rst}")
+    found = [
+        (name, member)
+        for block in blocks
+        for name, members in re.findall(r"autoclass:: (\S+)\n +:members: (.*)", block)
+        for member in members.split(", ")
+    ]
+    assert found and all(hasattr(pkgutil.resolve_name(name), member) for name, member in found)
